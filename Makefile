@@ -1,0 +1,33 @@
+# All that is needed is Python 3.11 or newer and make; everything else goes into this folder.
+PYTHON ?= python3
+RUN = $(PYTHON) deploy/bootstrap.py
+
+.PHONY: help demo test up down status check clean
+
+help: ## What can be made
+	@sed -n 's/^\([a-z]*\): ## \(.*\)/make \1	\2/p' Makefile
+
+demo: ## Set everything up, run the whole loop once, show it, stop again
+	@$(RUN) chuishao demo
+
+test: ## Set everything up and run all tests
+	@$(RUN) python -m pytest
+
+up: ## Start the local stack and keep it running
+	@$(RUN) chuishao up
+
+down: ## Stop the local stack; the data stays
+	@$(RUN) chuishao down
+
+status: ## Show the local stack's processes and addresses
+	@$(RUN) chuishao status
+
+check: ## Lint, types, import contracts
+	@$(RUN) python -m ruff check .
+	@$(RUN) python -m ruff format --check .
+	@$(RUN) python -m mypy
+	@$(RUN) python -c "import sys; from importlinter.cli import lint_imports_command as lint; sys.exit(lint())"
+
+clean: ## Stop the stack, then remove all that make has made here, DATA INCLUDED
+	@test ! -e .venv/chuishao-stamp || $(RUN) chuishao down --all --erase
+	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

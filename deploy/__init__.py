@@ -1,0 +1,1 @@
+"""How chuishao is set up, started and looked after."""

@@ -1,0 +1,1 @@
+"""A private, real stack on this machine: Kafka, PostgreSQL and the five services."""

@@ -1,0 +1,1 @@
+"""What feedback decides, as pure functions over values: no Kafka, no SQL, no HTTP, no clock."""

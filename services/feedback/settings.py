@@ -1,0 +1,7 @@
+"""Feedback's settings: those of every service; it needs none of its own."""
+
+from shared.runtime.settings import ServiceSettings
+
+
+class FeedbackSettings(ServiceSettings):
+    """From the environment (`CHUISHAO_…`); the unit tree is `units.yaml` in the set-up folder."""

@@ -1,0 +1,75 @@
+"""From a message to the clock's rule for it: `main.HANDLERS` says which rule that is."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+import orjson
+
+from services.sla.domain import clock
+from services.sla.domain.clock import ClockState, DeadlineReached
+from services.sla.domain.deadline import Rules
+from shared.contracts.facts import CaseFact, CaseOpened
+from shared.runtime.road import Decision, Input
+from shared.runtime.service import Handler
+
+F = TypeVar("F", bound=CaseFact)
+Ruled: TypeAlias = Callable[[Rules, ClockState | None, Input[F], datetime], Decision[ClockState]]
+
+
+class CaseUnknown(Exception):
+    """A fact about a case whose opening was never seen: it goes to the dead letters until that is healed."""
+
+
+def first(rule: Callable[[ClockState | None, CaseOpened, datetime, Rules], ClockState]) -> Ruled[CaseOpened]:
+    """The rule for the fact that begins a case."""
+
+    def handle(
+        rules: Rules, state: ClockState | None, item: Input[CaseOpened], now: datetime
+    ) -> Decision[ClockState]:
+        return Decision(rule(state, item.message, stated_at(item, now), rules))
+
+    return handle
+
+
+def on(rule: Callable[[ClockState, F, datetime, Rules], ClockState]) -> Ruled[F]:
+    """A rule for what happens to a case the clock knows."""
+
+    def handle(rules: Rules, state: ClockState | None, item: Input[F], now: datetime) -> Decision[ClockState]:
+        if state is None:
+            raise CaseUnknown(f"case {item.case_id}: {item.message.NAME} came before case.opened.v1")
+        return Decision(rule(state, item.message, stated_at(item, now), rules))
+
+    return handle
+
+
+def reached(
+    rules: Rules, state: ClockState | None, item: Input[DeadlineReached], now: datetime
+) -> Decision[ClockState]:
+    """A deadline's next step is due: state it."""
+    if state is None:
+        raise CaseUnknown(f"case {item.case_id}: it has a deadline but no clock")
+    after, stated = clock.reached(state, item.message, now, rules)
+    if after is state:
+        return Decision(note="no longer waiting for this step")
+    return Decision(after, (stated,) if stated is not None else ())
+
+
+def bound(handlers: Mapping[type, Callable[..., Decision[ClockState]]], rules: Rules) -> dict[type, Handler]:
+    """The map with the rules handed to every function in it."""
+    return {message: partial(handler, rules) for message, handler in handlers.items()}
+
+
+def stated_at(item: Input[F], now: datetime) -> datetime:
+    """When the router stated the fact, by its log: a clock runs from then, however late it is read here."""
+    if item.letter is None or item.letter.value is None:
+        return now
+    written = _header(item, b"ce_time") or orjson.loads(item.letter.value)["time"]
+    return min(datetime.fromisoformat(written), now)
+
+
+def _header(item: Input[F], name: bytes) -> str | None:
+    """The attribute in a binary-mode event, where it travels as a header."""
+    headers = item.letter.headers if item.letter is not None else ()
+    return next((value.decode() for key, value in headers if key.encode() == name), None)

@@ -1,0 +1,62 @@
+-- name: of_cases
+-- Every deadline of these cases, oldest first.
+select case_id, unit, obligation, generation, next_step, next_at, started_at, warn_at, due_at, fired_at, ended_at,
+       state, granted, policy_version, cause, provisional
+from deadline where case_id = any(:case_ids::uuid[]) order by case_id, started_at, obligation, unit, generation;
+
+-- name: save!
+-- Write deadlines, new or changed.
+insert into deadline (
+    case_id, unit, obligation, generation, shard, next_step, next_at, started_at, warn_at, due_at, fired_at, ended_at,
+    state, granted, policy_version, cause, provisional
+)
+select * from unnest(
+    :case_ids::uuid[], :units::text[], :obligations::text[], :generations::smallint[], :shards::smallint[],
+    :next_steps::smallint[], :next_ats::timestamptz[], :started_ats::timestamptz[], :warn_ats::timestamptz[],
+    :due_ats::timestamptz[], :fired_ats::timestamptz[], :ended_ats::timestamptz[],
+    :states::text[], :granteds::text[], :policy_versions::text[], :causes::text[], :provisionals::boolean[]
+)
+on conflict (case_id, unit, obligation, generation) do update set
+    next_step = excluded.next_step, next_at = excluded.next_at, warn_at = excluded.warn_at, due_at = excluded.due_at,
+    fired_at = excluded.fired_at, ended_at = excluded.ended_at, state = excluded.state, granted = excluded.granted,
+    policy_version = excluded.policy_version, cause = excluded.cause, provisional = excluded.provisional;
+
+-- name: claim
+-- Take what is due in these shards, the oldest first and only so much, and put each row off for as long as its
+-- step may take; who takes the step says what comes next. One statement under the heads' locks: nobody else can
+-- take the same row, and no row is taken before its time.
+with due as (
+    select case_id, unit, obligation, generation, next_step, next_at
+    from unnest(:shards::smallint[], :floors::timestamptz[]) as wanted (shard, floor)
+    cross join lateral (
+        select case_id, unit, obligation, generation, next_step, next_at
+        from deadline
+        where deadline.shard = wanted.shard and next_at > wanted.floor and next_at <= :now::timestamptz
+        order by next_at limit :most::integer
+    ) as oldest
+    order by next_at limit :most::integer
+), taken as (
+    update deadline set next_at = :now::timestamptz + :put_off::interval
+    from due
+    where deadline.case_id = due.case_id and deadline.unit = due.unit and deadline.obligation = due.obligation
+      and deadline.generation = due.generation and deadline.next_at <= :now::timestamptz
+      and deadline.state in ('armed', 'overdue')
+    returning due.case_id, due.unit, due.obligation, due.generation, due.next_step, due.next_at
+)
+select case_id, unit, obligation, generation, next_step as step, next_at as at from taken order by next_at;
+
+-- name: look_ahead
+-- When the next steps of these shards are due, after each shard's floor and until a time; the earliest ones.
+select wanted.shard, next.next_at as at
+from unnest(:shards::smallint[], :floors::timestamptz[]) as wanted (shard, floor)
+cross join lateral (
+    select next_at from deadline
+    where deadline.shard = wanted.shard and next_at > wanted.floor and next_at <= :until::timestamptz
+    order by next_at limit :most::integer
+) as next
+order by next_at limit :most::integer;
+
+-- name: live
+-- How many deadlines run, by obligation and state.
+select obligation, state, count(*) as number from deadline
+where state in ('armed', 'overdue') group by obligation, state order by obligation, state;

@@ -1,0 +1,142 @@
+"""The other services over HTTP: short timeouts, one connection pool, a token the workbench issues for itself."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+import orjson
+
+from services.workbench import metrics
+from shared.contracts.vocabulary import ActorKind
+from shared.runtime.identity import Identity, issue
+
+TIMEOUT = httpx.Timeout(3.0, connect=1.0, pool=1.0)
+TOKEN_LASTS = timedelta(hours=1)
+RENEWED_BEFORE_END = timedelta(minutes=10)
+LARGEST_ANSWER = 16 * 1024 * 1024
+
+
+class Away(Exception):
+    """A service does not answer, or not in a way that can be used."""
+
+    def __init__(self, service: str, why: str) -> None:
+        super().__init__(f"{service}: {why}")
+        self.service = service
+        self.why = why
+
+
+class NotFound(Exception):
+    """The service answers that it does not know the case."""
+
+
+@dataclass(slots=True)
+class Credentials:
+    """The token presented to the other services, renewed well before it ends."""
+
+    signing_key: str
+    unit: str
+    now: Callable[[], datetime]
+    _token: str = ""
+    _ends: datetime | None = None
+
+    def header(self) -> dict[str, str]:
+        if not self.signing_key:
+            return {}
+        now = self.now()
+        if self._ends is None or now >= self._ends - RENEWED_BEFORE_END or now < self._ends - TOKEN_LASTS:
+            identity = Identity(kind=ActorKind.STAFF, person="workbench", unit=self.unit, operator=False)
+            self._token = issue(identity, self.signing_key, now, TOKEN_LASTS)
+            self._ends = now + TOKEN_LASTS
+        return {"Authorization": f"Bearer {self._token}"}
+
+
+class Services:
+    """What the workbench asks of intake, router, sla and feedback. Every call raises `Away` where one fails."""
+
+    def __init__(
+        self,
+        addresses: Mapping[str, str],
+        credentials: Credentials,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._addresses = {name: address.rstrip("/") for name, address in addresses.items()}
+        self._credentials = credentials
+        self._client = httpx.AsyncClient(
+            timeout=TIMEOUT,
+            transport=transport,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=40, max_keepalive_connections=20, keepalive_expiry=25.0),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._addresses)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def statistics(self) -> dict[str, Any]:
+        """The router's counts."""
+        found = await self._get("router", "/statistics")
+        if not isinstance(found, dict):
+            raise Away("router", "/statistics is not an object")
+        return found
+
+    async def case(self, number_or_id: str) -> dict[str, Any]:
+        """A case as the router holds it. Raises `NotFound` where there is none."""
+        found = await self._get("router", f"/cases/{quote(number_or_id, safe='')}")
+        if not isinstance(found, dict):
+            raise Away("router", "the case is not an object")
+        return found
+
+    async def log(self, service: str, case_id: UUID) -> list[dict[str, Any]]:
+        """A case's events in one service's log, in order."""
+        return _rows(service, "events", await self._found_or_none(service, f"/log/{case_id}"))
+
+    async def deadlines(self, case_id: UUID) -> list[dict[str, Any]]:
+        """A case's obligations as sla counts them; none where sla has not heard of the case."""
+        return _rows("sla", "deadlines", await self._found_or_none("sla", f"/cases/{case_id}/deadlines"))
+
+    async def lives(self, service: str) -> None:
+        """Returns where the service answers, raises `Away` where it does not."""
+        await self._get(service, "/health/live")
+
+    async def _found_or_none(self, service: str, path: str) -> Any:
+        try:
+            return await self._get(service, path)
+        except NotFound:
+            return []
+
+    async def _get(self, service: str, path: str) -> Any:
+        started = asyncio.get_running_loop().time()
+        outcome = "away"
+        try:
+            response = await self._client.get(self._addresses[service] + path, headers=self._credentials.header())
+            outcome = str(response.status_code)
+            if response.status_code == 404:
+                raise NotFound
+            if response.status_code != 200:
+                raise Away(service, f"answers {response.status_code}")
+            if len(response.content) > LARGEST_ANSWER:
+                raise Away(service, "the answer is too large")
+            return orjson.loads(response.content)
+        except httpx.HTTPError as error:
+            raise Away(service, repr(error)) from error
+        except orjson.JSONDecodeError as error:
+            raise Away(service, f"not JSON: {error}") from error
+        finally:
+            elapsed = asyncio.get_running_loop().time() - started
+            metrics.UPSTREAM.labels(service, outcome).observe(elapsed)
+
+
+def _rows(service: str, name: str, found: Any) -> list[dict[str, Any]]:
+    """A list, bare or under its name in an object."""
+    rows = found.get(name) if isinstance(found, dict) else found
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise Away(service, f"{name} is not a list of objects")
+    return rows

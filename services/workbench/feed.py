@@ -1,0 +1,188 @@
+"""What the live board knows of the four logs: the latest facts, the pace, and who is overdue. No I/O.
+
+Everything is bounded, and everything here can be forgotten: the logs are the truth.
+"""
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.workbench.words import NOT_IN_TICKER, About
+from shared.contracts import facts as f
+from shared.contracts.envelope import Envelope
+from shared.contracts.vocabulary import Obligation as O
+from shared.contracts.vocabulary import Stage as S
+
+MOST_KEPT = 200
+MOST_CASES = 20_000
+MOST_OVERDUE = 200
+HORIZON_SECONDS: Final = 3600
+FINAL_STAGES = frozenset({S.CLOSED, S.ARCHIVED, S.DECLINED})
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One fact as the ticker shows it. `serial` counts what the feed has taken."""
+
+    serial: int
+    id: str
+    case_id: UUID
+    at: datetime
+    fact: f.Fact
+    about: About
+
+
+@dataclass(frozen=True, slots=True)
+class RedLamp:
+    """An obligation that is overdue and, as far as the feed has heard, still not met."""
+
+    case_id: UUID
+    obligation: O
+    unit: str | None
+    due_at: datetime
+    about: About
+
+
+class Pace:
+    """How often each kind of thing happened, by the second, over the last hour."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, Counter[str]] = {}
+
+    def add(self, kind: str, at: datetime) -> None:
+        second = int(at.timestamp())
+        if second not in self._seconds:
+            self._seconds[second] = Counter()
+            newest = max(self._seconds)
+            for old in [known for known in self._seconds if known <= newest - HORIZON_SECONDS - 60]:
+                del self._seconds[old]
+        self._seconds[second][kind] += 1
+
+    def buckets(self, kind: str, now: datetime, width: int, count: int) -> list[int]:
+        """`count` numbers for the last `count * width` seconds, oldest first; the last one is still growing.
+
+        Buckets begin at multiples of `width`, so that a drawn line moves on instead of trembling.
+        """
+        found = [0] * count
+        newest = int(now.timestamp()) // width
+        for second, kinds in self._seconds.items():
+            age = newest - second // width
+            if 0 <= age < count:
+                found[count - 1 - age] += kinds[kind]
+        return found
+
+    def within(self, kind: str, now: datetime, seconds: int) -> int:
+        """How often in the last `seconds` seconds."""
+        newest = int(now.timestamp())
+        return sum(kinds[kind] for second, kinds in self._seconds.items() if newest - seconds < second <= newest)
+
+
+ENTERS: dict[type[f.Fact], str] = {
+    f.CaseOpened: "intake",
+    f.CaseDispatched: "dispatch",
+    f.CaseHandled: "check",
+    f.CaseChecked: "rate",
+    f.CaseClosed: "close",
+}
+"""The fact that brings a case into each step of the loop."""
+
+
+class Feed:
+    """Takes facts in the order they come and keeps what the board shows."""
+
+    def __init__(self) -> None:
+        self.pace = Pace()
+        self.taken = asyncio.Event()
+        """Set whenever something was taken; who waits for it clears it."""
+        self.serial = 0
+        self._items: deque[Item] = deque(maxlen=MOST_KEPT)
+        self._cases: OrderedDict[UUID, About] = OrderedDict()
+        self._overdue: OrderedDict[tuple[UUID, O, str | None], RedLamp] = OrderedDict()
+        self._last: dict[tuple[str, int], int] = {}
+
+    def take(self, topic: str, partition: int, envelope: Envelope) -> bool:
+        """Take one event; False for one that was taken before (a republish)."""
+        place = (topic, partition)
+        if envelope.sequence:
+            if envelope.sequence <= self._last.get(place, 0):
+                return False
+            self._last[place] = envelope.sequence
+        fact = envelope.fact
+        about = self._remember(envelope.subject, fact)
+        step = ENTERS.get(type(fact))
+        if step is not None and not (isinstance(fact, f.CaseChecked) and not fact.passed):
+            self.pace.add(step, envelope.time)
+        self._watch_overdue(envelope.subject, fact, about)
+        if type(fact) not in NOT_IN_TICKER:
+            self.serial += 1
+            self._items.append(Item(self.serial, envelope.id, envelope.subject, envelope.time, fact, about))
+        self.taken.set()
+        return True
+
+    def latest(self, most: int) -> list[Item]:
+        """The last facts by their time, newest first."""
+        return sorted(self._items, key=lambda item: (item.at, item.serial), reverse=True)[:most]
+
+    def since(self, serial: int) -> list[Item]:
+        """What was taken after `serial`, oldest first; the oldest may be gone from the ring already."""
+        return [item for item in self._items if item.serial > serial]
+
+    def overdue(self) -> Iterator[RedLamp]:
+        """Longest overdue first."""
+        return iter(sorted(self._overdue.values(), key=lambda lamp: lamp.due_at))
+
+    def _remember(self, case_id: UUID, fact: f.Fact) -> About:
+        known = self._cases.get(case_id, About(None, None))
+        matter = getattr(fact, "matter", None)
+        if isinstance(matter, f.Matter):
+            known = About(matter.number, matter.title, matter.confidential)
+        elif known.number is None and isinstance(fact, f.CaseFact):
+            known = About(fact.number, None)
+        self._cases[case_id] = known
+        self._cases.move_to_end(case_id)
+        if len(self._cases) > MOST_CASES:
+            self._cases.popitem(last=False)
+        return known
+
+    def _watch_overdue(self, case_id: UUID, fact: f.Fact, about: About) -> None:
+        if isinstance(fact, f.CaseOverdue):
+            lamp = RedLamp(case_id, fact.obligation, fact.unit, fact.due_at, about)
+            self._overdue[case_id, fact.obligation, fact.unit] = lamp
+            if len(self._overdue) > MOST_OVERDUE:
+                self._overdue.popitem(last=False)
+            return
+        if self._overdue:
+            for key in [key for key in self._overdue if key[0] == case_id and _meets(fact, key[1], key[2])]:
+                del self._overdue[key]
+
+
+def _meets(fact: f.Fact, obligation: O, unit: str | None) -> bool:
+    """Whether this fact puts out the red lamp of an obligation (of one unit, where it is a unit's)."""
+    if isinstance(fact, f.CaseFact) and fact.stage in FINAL_STAGES:
+        return True
+    if isinstance(fact, f.CaseRefusalRuled) and fact.upheld and fact.unit == unit:
+        return True  # the unit is released and owes nothing any more
+    if not isinstance(fact, MET_BY[obligation]):
+        return False
+    if isinstance(fact, f.CaseProgressed) and not fact.contacted:
+        return False
+    return unit is None or getattr(fact, "unit", unit) == unit
+
+
+MET_BY: dict[O, tuple[type[f.Fact], ...]] = {
+    O.ACCEPT: (f.CaseAccepted, f.CaseDeclined),
+    O.DISPATCH: (f.CaseDispatched,),
+    O.SIGN_IN: (f.CaseSignedIn, f.CaseRefused, f.CaseUnitDone),
+    O.RULE_ON_REFUSAL: (f.CaseDispatched, f.CaseRefusalRuled),
+    O.DESIGNATE: (f.CaseDispatched,),
+    O.FIRST_CONTACT: (f.CaseProgressed, f.CaseUnitDone, f.CaseHandled),
+    O.HANDLE: (f.CaseUnitDone, f.CaseHandled),
+    O.CHECK: (f.CaseChecked,),
+    O.RATE: (f.CaseClosed, f.CaseReworkOrdered),
+    O.ARCHIVE: (f.CaseArchived,),
+}
+"""Which facts of a case meet each obligation."""

@@ -1,0 +1,449 @@
+"""A case's timeline: the four logs merged in the order of time, its clocks, its units and its verdicts. No I/O."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from services.workbench.board import STEPS
+from services.workbench.languages import Speech
+from services.workbench.words import About, Tone, masked, sentence, tone
+from shared.contracts import facts as f
+from shared.contracts.envelope import Envelope, Undecodable, decode
+from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES
+from shared.contracts.vocabulary import Obligation, Role, Stage, Urgency
+
+LOG_OF = {"intake": WHISTLES, "router": CASES, "sla": DEADLINES, "feedback": FEEDBACK}
+ORDER = {"intake": 0, "sla": 1, "feedback": 2, "router": 3}
+"""Who comes first at the same moment: what was stated, then what the router made of it."""
+DROPPED = frozenset({"cancelled", "dropped", "released", "void", "withdrawn", "superseded"})
+
+
+# --- what the services answer --------------------------------------------------------------------------
+
+
+class Case(BaseModel):
+    """A case as the router holds it, as far as the page needs it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    case_id: UUID
+    number: str
+    stage: Stage
+    matter: f.Matter
+
+
+class Deadline(BaseModel):
+    """One obligation as sla counts it. `ended_at` is None while it runs."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    obligation: Obligation
+    unit: str | None = None
+    generation: int = 1
+    started_at: datetime
+    warn_at: datetime | None = None
+    due_at: datetime
+    state: str = ""
+    fired_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One row of one service's log. `envelope` is None where it was redacted or cannot be read."""
+
+    service: str
+    shard: int
+    sequence: int
+    hash: str
+    envelope: Envelope | None
+    redacted: bool = False
+    type: str = ""
+
+
+def read_log(service: str, rows: Iterable[dict[str, Any]]) -> list[Logged]:
+    """The rows of `/log/<case id>`. Raises `ValueError` where they have another shape."""
+    return [_logged(service, row) for row in rows]
+
+
+def _logged(service: str, row: dict[str, Any]) -> Logged:
+    try:
+        place = (service, int(row["shard"]), int(row["sequence"]), str(row["hash"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{service}: a log row without its place: {error!r}") from error
+    event = row.get("event")
+    if event is None:
+        return Logged(*place, envelope=None, redacted=True)
+    try:
+        return Logged(*place, envelope=decode(orjson.dumps(event)))
+    except Undecodable:
+        return Logged(*place, envelope=None, type=str(event.get("type", "")) if isinstance(event, dict) else "")
+
+
+def read_deadlines(rows: Iterable[dict[str, Any]]) -> list[Deadline]:
+    try:
+        return [Deadline.model_validate(row) for row in rows]
+    except ValidationError as error:
+        raise ValueError(str(error)) from error
+
+
+def merge(logs: Iterable[Sequence[Logged]]) -> list[Logged]:
+    """All rows in the order of time; within one log always in the log's own order.
+
+    A row without a time of its own (redacted, unreadable) stands right after the one before it.
+    """
+    keyed = []
+    for log in logs:
+        at = datetime.min
+        for row in log:
+            own = row.envelope.time.replace(tzinfo=None) if row.envelope else at
+            at = max(at, own)
+            keyed.append(((at, ORDER.get(row.service, 9), row.sequence), row))
+    return [row for _, row in sorted(keyed, key=lambda pair: pair[0])]
+
+
+# --- what the page shows ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing said under a fact. `free` marks what a person wrote, in the language they wrote it in."""
+
+    label: str
+    text: str
+    free: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    name: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One entry of the timeline."""
+
+    at: datetime | None
+    day: str
+    time: str
+    text: str
+    tone: str
+    service: str
+    official: bool
+    actor: str
+    stage: str
+    lines: list[Line]
+    evidence: list[Link]
+    log: str
+    hash: str
+    type: str
+    id: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    name: str
+    state: str
+    stage: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One obligation as a bar: `used` is the share of its time, from 0 to 100."""
+
+    obligation: str
+    unit: str
+    again: str
+    used: float
+    warn: float
+    lamp: str
+    running: bool
+    text: str
+    due: str
+    label: str
+
+
+@dataclass(slots=True)
+class UnitPart:
+    """One unit's part in the case, as the facts leave it."""
+
+    unit: str
+    role: Role
+    round: int
+    state: str = "assigned"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was said of one round: the check, the ratings of the units, the resident's answers."""
+
+    round: int
+    passed: bool | None = None
+    scores: list[tuple[str, tuple[int, int, int]]] = field(default_factory=list)
+    resident: f.FeedbackResidentAnswered | None = None
+    resident_silent: bool = False
+    unrated: tuple[str, ...] = ()
+
+
+def facts_of(rows: Iterable[Logged], service: str) -> list[Envelope]:
+    return [row.envelope for row in rows if row.service == service and row.envelope is not None]
+
+
+def moments(rows: Sequence[Logged], say: Speech, confidential: bool) -> list[Moment]:
+    """The entries of the timeline; of a confidential case without anything a person wrote."""
+    found: list[Moment] = []
+    stage: Stage | None = None
+    for row in rows:
+        fact = row.envelope.fact if row.envelope else None
+        entered = ""
+        if isinstance(fact, f.CaseFact) and fact.stage is not stage:
+            stage = fact.stage
+            entered = say("case.to_stage", stage=say.word(stage))
+        found.append(_moment(row, say, confidential, entered, found[-1] if found else None))
+    return found
+
+
+def _moment(row: Logged, say: Speech, confidential: bool, entered: str, before: Moment | None) -> Moment:
+    position = f"{LOG_OF.get(row.service, row.service)} {row.shard}/{row.sequence}"
+    envelope = row.envelope
+    if envelope is None:
+        return Moment(
+            at=before.at if before else None,
+            day=before.day if before else "",
+            time="",
+            text=say("case.redacted") if row.redacted else say("case.unknown_fact"),
+            tone=Tone.PLAIN,
+            service=row.service,
+            official=row.service == "router",
+            actor="",
+            stage="",
+            lines=[],
+            evidence=[],
+            log=position,
+            hash=row.hash,
+            type=row.type,
+            id="",
+            cause="",
+        )
+    fact = envelope.fact
+    actor = getattr(fact, "actor", None)
+    lines = [line for line in _lines(fact, say) if not (confidential and line.free)]
+    return Moment(
+        at=envelope.time,
+        day=say.day(envelope.time),
+        time=say.clock(envelope.time),
+        text=sentence(fact, say),
+        tone=tone(fact, say),
+        service=row.service,
+        official=row.service == "router",
+        actor=say.actor(actor) if isinstance(actor, f.Actor) else say("actor.clock"),
+        stage=entered,
+        lines=[Line(line.label, masked(line.text), line.free) for line in lines if line.text],
+        evidence=[] if confidential else [_link(proof) for proof in getattr(fact, "evidence", ())],
+        log=position,
+        hash=row.hash,
+        type=envelope.type,
+        id=envelope.id,
+        cause=envelope.cause or "",
+    )
+
+
+def _link(proof: f.Evidence) -> Link:
+    """Evidence as a link where its address is a web address; anything else is only named."""
+    return Link(masked(proof.name), proof.url if urlsplit(proof.url).scheme in ("http", "https") else None)
+
+
+_FREE = (
+    ("note", "case.note"),
+    ("result", "case.result"),
+    ("explanation", "case.explanation"),
+    ("words", "case.words"),
+    ("answer", "case.answer"),
+    ("basis", "case.basis"),
+)
+
+
+def _lines(fact: f.Fact, say: Speech) -> list[Line]:
+    """What a fact says beyond its sentence."""
+    found: list[Line] = []
+    reason = getattr(fact, "reason", None)
+    if isinstance(reason, f.Reason):
+        found.append(Line(say("case.reason"), say.reason(reason)))
+        if reason.rule:
+            rule = say("case.rule.version", rule=reason.rule, version=reason.version) if reason.version else None
+            found.append(Line("", rule or say("case.rule", rule=reason.rule)))
+    elif isinstance(fact, f.CaseRefused | f.CaseRefusalRuled):
+        found.append(Line(say("case.reason"), fact.reason, free=True))
+    found.extend(
+        Line(say(label), text, free=True)
+        for name, label in _FREE
+        if isinstance(text := getattr(fact, name, None), str) and text
+    )
+    found.extend(_set_lines(fact, say))
+    return found
+
+
+def _set_lines(fact: f.Fact, say: Speech) -> list[Line]:
+    """What a fact set: urgency, category, level, ledger, when it was due, what the resident answered."""
+    found: list[Line] = []
+    urgency, category = getattr(fact, "urgency", None), getattr(fact, "category", None)
+    if isinstance(urgency, Urgency):
+        found.append(Line(say("case.urgency_set"), say.word(urgency)))
+    if category:
+        found.append(Line(say("case.category_set"), " / ".join(category)))
+    if isinstance(fact, f.CaseDispatched):
+        found.append(Line(say("case.field.level"), say.word(fact.level)))
+        found.append(Line(say("case.field.ledger"), say.word(fact.ledger)))
+        found.append(Line(say("case.field.list"), say.word(fact.case_list)))
+    if isinstance(fact, f.CaseOverdue | f.DeadlineFact):
+        found.append(Line(say("case.due"), say.full(fact.due_at)))
+    if isinstance(fact, f.FeedbackResidentAnswered):
+        found.append(Line(say("case.question.contacted"), say("yes" if fact.contacted else "no")))
+        found.append(Line(say("case.question.solved"), say("yes" if fact.solved else "no")))
+    if isinstance(fact, f.FeedbackConcluded):
+        if fact.unrated:
+            found.append(Line(say("case.unrated"), say.units(fact.unrated)))
+        if fact.resident_silent:
+            found.append(Line("", say("case.resident_silent")))
+    return found
+
+
+def steps(case: Case, rows: Sequence[Logged], say: Speech) -> list[Step]:
+    """The loop's steps, each passed, current or to come, with when it was first reached."""
+    step_of = {stage: step for step, stages in STEPS.items() for stage in stages}
+    reached: dict[str, datetime] = {}
+    for envelope in facts_of(rows, "router"):
+        if isinstance(envelope.fact, f.CaseFact):
+            reached.setdefault(step_of[envelope.fact.stage], envelope.time)
+    current = step_of[case.stage]
+    declined = case.stage is Stage.DECLINED
+    found = []
+    passed = True
+    for step in STEPS:
+        if step == current:
+            state = "stopped" if declined else "done" if step == "close" else "current"
+            passed = False
+        else:
+            state = "passed" if passed else "ahead"
+        found.append(
+            Step(
+                name=say(f"step.{step}"),
+                state=state,
+                stage=say.word(case.stage) if step == current else "",
+                at=say.full(reached[step]) if step in reached else "",
+            )
+        )
+    return found
+
+
+def clocks(deadlines: Iterable[Deadline], say: Speech, now: datetime) -> list[Clock]:
+    """Running obligations first, the most pressing on top; then the ended ones in the order they began."""
+    running = sorted((one for one in deadlines if _runs(one)), key=lambda one: one.due_at)
+    ended = sorted((one for one in deadlines if not _runs(one)), key=lambda one: one.started_at)
+    return [_clock(one, say, now) for one in (*running, *ended)]
+
+
+def _runs(one: Deadline) -> bool:
+    return one.ended_at is None and one.state not in DROPPED and one.state not in ("met", "ended", "done")
+
+
+def _clock(one: Deadline, say: Speech, now: datetime) -> Clock:
+    whole = max(one.due_at - one.started_at, timedelta(seconds=1))
+    until = one.ended_at or now
+    used = min(100.0, max(0.0, 100 * (until - one.started_at) / whole))
+    warn = 100 * (one.warn_at - one.started_at) / whole if one.warn_at else 80.0
+    lamp, text = _lamp(one, say, until)
+    unit = say.unit(one.unit) if one.unit else ""
+    obligation = say.word(one.obligation)
+    return Clock(
+        obligation=obligation,
+        unit=unit,
+        again=say("clock.again", n=one.generation) if one.generation > 1 else "",
+        used=round(used, 1),
+        warn=round(min(100.0, max(0.0, warn)), 1),
+        lamp=lamp,
+        running=_runs(one),
+        text=text,
+        due=say("clock.due", due=say.full(one.due_at)),
+        label=say("clock.label", unit=unit, obligation=obligation, percent=round(used), state=text),
+    )
+
+
+def _lamp(one: Deadline, say: Speech, until: datetime) -> tuple[str, str]:
+    """The lamp's colour and what it says."""
+    if one.state in DROPPED:
+        return "off", say("clock.dropped")
+    late = until - one.due_at
+    if not _runs(one):
+        if one.ended_at is None or late <= timedelta():
+            used = say.duration(until - one.started_at) if one.ended_at else "—"
+            return "met", say("clock.met", used=used)
+        return "late", say("clock.late", over=say.duration(late))
+    if late >= timedelta():
+        return "red", say("clock.overdue", over=say.duration(late))
+    if one.warn_at is not None and until >= one.warn_at:
+        return "yellow", say("clock.warned", left=say.duration(-late))
+    return "green", say("clock.running", left=say.duration(-late))
+
+
+def unit_parts(rows: Sequence[Logged]) -> list[UnitPart]:
+    """Each unit's part, from the router's facts; the newest round of a unit is what counts."""
+    parts: dict[UUID, UnitPart] = {}
+    for envelope in facts_of(rows, "router"):
+        fact = envelope.fact
+        if isinstance(fact, f.CaseDispatched | f.CaseReworkOrdered):
+            for made in fact.assignments:
+                parts[made.assignment_id] = UnitPart(made.unit, made.role, made.round)
+            continue
+        part = parts.get(getattr(fact, "assignment_id", None) or UUID(int=0))
+        if part is None:
+            continue
+        if isinstance(fact, f.CaseSignedIn):
+            part.state = "signed_in"
+        elif isinstance(fact, f.CaseUnitDone):
+            part.state = "done"
+        elif isinstance(fact, f.CaseRefused):
+            part.state = "refused"
+        elif isinstance(fact, f.CaseRefusalRuled):
+            part.state = "released" if fact.upheld else "assigned"
+    return list(parts.values())
+
+
+def verdicts(rows: Sequence[Logged]) -> list[Verdict]:
+    """What the whistle-blower and the resident said, round by round."""
+    found: dict[int, Verdict] = {}
+    for envelope in facts_of(rows, "feedback"):
+        fact = envelope.fact
+        number = getattr(fact, "round", None)
+        if not isinstance(number, int):
+            continue
+        verdict = found.setdefault(number, Verdict(number))
+        if isinstance(fact, f.FeedbackChecked):
+            verdict.passed = fact.passed
+        elif isinstance(fact, f.FeedbackUnitRated):
+            verdict.scores.append((fact.unit, (fact.contact, fact.speed, fact.result)))
+        elif isinstance(fact, f.FeedbackResidentAnswered):
+            verdict.resident = fact
+        elif isinstance(fact, f.FeedbackConcluded):
+            verdict.resident_silent = fact.resident_silent
+            verdict.unrated = fact.unrated
+    return [found[number] for number in sorted(found)]
+
+
+def answer(rows: Sequence[Logged]) -> str:
+    """What the reporter was told when the case was closed the last time, or nothing."""
+    told = [one.fact.answer for one in facts_of(rows, "router") if isinstance(one.fact, f.CaseClosed)]
+    return masked(told[-1]) if told else ""
+
+
+def about(case: Case) -> About:
+    return About(case.number, case.matter.title, case.matter.confidential)

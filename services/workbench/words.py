@@ -1,0 +1,217 @@
+"""Facts in the field's words: the map from fact to one sentence, and what a page may say of a case."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from services.workbench.languages import Speech
+from shared.contracts import facts as f
+from shared.contracts.vocabulary import Source
+
+
+class Tone(StrEnum):
+    """How a sentence is marked: the two lamps, good news, a step back, or nothing."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    BACK = "back"
+    YELLOW = "yellow"
+    RED = "red"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a page may say of a case beside one fact of it. `title` is None where it is not known."""
+
+    number: str | None
+    title: str | None
+    confidential: bool = False
+
+
+class Phrase:
+    """A sentence before its language: a key of the catalogue and the words to put in."""
+
+    __slots__ = ("key", "tone", "values")
+
+    def __init__(self, key: str, tone: Tone = Tone.PLAIN, **values: object) -> None:
+        self.key = key
+        self.tone = tone
+        self.values = values
+
+
+def sentence(fact: f.Fact, say: Speech, about: About | None = None) -> str:
+    """The fact as one sentence; with `about`, it names the matter as well."""
+    phrase = WORDS[type(fact)](fact, say)
+    return say(phrase.key, about=_about(about, say), **phrase.values)
+
+
+def tone(fact: f.Fact, say: Speech) -> Tone:
+    return WORDS[type(fact)](fact, say).tone
+
+
+def title_of(about: About, say: Speech) -> str:
+    """The title as a public page may show it."""
+    if about.confidential:
+        return say("confidential")
+    return masked(about.title or "") or say("case.title.none")
+
+
+def _about(about: About | None, say: Speech) -> str:
+    if about is None:
+        return ""
+    if about.confidential:
+        return say("about.confidential")
+    if about.title:
+        return say("about", title=masked(about.title))
+    return say("about.number", number=about.number) if about.number else ""
+
+
+_PHONE = re.compile(r"(?<!\d)(1[3-9]\d)\d{4}(\d{4})(?!\d)")
+_IDENTITY_CARD = re.compile(r"(?<!\d)(\d{6})\d{8}(\d{3}[\dXx])(?!\d)")
+
+
+def masked(text: str) -> str:
+    """Free text with mobile numbers and identity card numbers covered: the logs hold none, people type them."""
+    return _IDENTITY_CARD.sub(r"\1********\2", _PHONE.sub(r"\1****\2", text))
+
+
+# --- one function for each fact that needs more than its key ------------------------------------------
+
+
+def _blown(key: str) -> Callable[[Any, Speech], Phrase]:
+    def told(fact: f.WhistleReceived | f.CaseOpened, say: Speech) -> Phrase:
+        variant = {Source.RESIDENT: ".resident", Source.HOTLINE_12345: ".hotline"}.get(fact.matter.source, "")
+        return Phrase(key + variant, blower=say.unit(fact.matter.whistle_blower))
+
+    return told
+
+
+def _declined(key: str) -> Callable[[Any, Speech], Phrase]:
+    def told(fact: f.WhistleDeclined | f.CaseDeclined, say: Speech) -> Phrase:
+        return Phrase(key, Tone.BACK, reason=say.word(fact.reason))
+
+    return told
+
+
+def _dispatched(fact: f.CaseDispatched, say: Speech) -> Phrase:
+    return Phrase(
+        "fact.case.dispatched.final" if fact.final else "fact.case.dispatched",
+        blower=say.unit(fact.matter.whistle_blower),
+        units=say.units(made.unit for made in fact.assignments),
+    )
+
+
+def _refused(fact: f.CaseRefused, say: Speech) -> Phrase:
+    key = "fact.case.refused.first" if fact.count == 1 else "fact.case.refused"
+    return Phrase(key, Tone.BACK, unit=say.unit(fact.unit), count=fact.count)
+
+
+def _refusal_ruled(fact: f.CaseRefusalRuled, say: Speech) -> Phrase:
+    return Phrase(f"fact.case.refusal_ruled.{'upheld' if fact.upheld else 'dismissed'}", unit=say.unit(fact.unit))
+
+
+def _progressed(fact: f.CaseProgressed, say: Speech) -> Phrase:
+    key = "fact.case.progressed.contacted" if fact.contacted else "fact.case.progressed"
+    return Phrase(key, unit=say.unit(fact.unit))
+
+
+def _checked(key: str) -> Callable[[Any, Speech], Phrase]:
+    def told(fact: f.CaseChecked | f.FeedbackChecked, say: Speech) -> Phrase:
+        unit = say.unit(fact.actor.unit) if fact.actor.unit else say.actor(fact.actor)
+        if fact.passed:
+            return Phrase(f"{key}.passed", Tone.GOOD, unit=unit)
+        return Phrase(f"{key}.failed", Tone.BACK, unit=unit)
+
+    return told
+
+
+def _rework_ordered(fact: f.CaseReworkOrdered, say: Speech) -> Phrase:
+    units = say.units(made.unit for made in fact.assignments)
+    return Phrase("fact.case.rework_ordered", Tone.BACK, cause=say.word(fact.cause), units=units)
+
+
+def _clocked(key: str, lamp: Tone) -> Callable[[Any, Speech], Phrase]:
+    def told(fact: f.CaseOverdue | f.DeadlineFact, say: Speech) -> Phrase:
+        return Phrase(key, lamp, unit=say.unit(fact.unit), obligation=say.word(fact.obligation))
+
+    return told
+
+
+def _escalated(key: str) -> Callable[[Any, Speech], Phrase]:
+    def told(fact: f.CaseEscalated | f.DeadlineEscalated, say: Speech) -> Phrase:
+        return Phrase(
+            key,
+            Tone.RED,
+            rung=fact.rung,
+            unit=say.unit(fact.unit),
+            obligation=say.word(fact.obligation),
+            told=say.units(fact.told),
+        )
+
+    return told
+
+
+def _unit_rated(fact: f.FeedbackUnitRated, say: Speech) -> Phrase:
+    return Phrase(
+        "fact.feedback.unit_rated",
+        rater=say.actor(fact.actor),
+        unit=say.unit(fact.unit),
+        contact=fact.contact,
+        speed=fact.speed,
+        result=fact.result,
+    )
+
+
+def _concluded(fact: f.FeedbackConcluded, _say: Speech) -> Phrase:
+    if fact.close:
+        return Phrase("fact.feedback.concluded.close", Tone.GOOD)
+    return Phrase("fact.feedback.concluded.rework", Tone.BACK)
+
+
+WORDS: dict[type[f.Fact], Callable[[Any, Speech], Phrase]] = {
+    f.WhistleReceived: _blown("fact.whistle.received"),
+    f.WhistleVerified: lambda fact, say: Phrase("fact.whistle.verified", unit=say.actor(fact.actor)),
+    f.WhistleDeclined: _declined("fact.whistle.declined"),
+    f.CaseOpened: _blown("fact.case.opened"),
+    f.CaseAccepted: lambda _fact, _say: Phrase("fact.case.accepted"),
+    f.CaseDeclined: _declined("fact.case.declined"),
+    f.CaseSentToDesk: lambda fact, say: Phrase("fact.case.sent_to_desk", desk=say.unit(fact.desk)),
+    f.CaseDispatched: _dispatched,
+    f.CaseSignedIn: lambda fact, say: Phrase("fact.case.signed_in", unit=say.unit(fact.unit)),
+    f.CaseRefused: _refused,
+    f.CaseRefusalRuled: _refusal_ruled,
+    f.CaseProgressed: _progressed,
+    f.CaseUnitDone: lambda fact, say: Phrase("fact.case.unit_done", unit=say.unit(fact.unit)),
+    f.CaseHandled: lambda fact, say: Phrase("fact.case.handled", blower=say.unit(fact.whistle_blower)),
+    f.CaseChecked: _checked("fact.case.checked"),
+    f.CaseReworkOrdered: _rework_ordered,
+    f.CaseOverdue: _clocked("fact.case.overdue", Tone.RED),
+    f.CaseEscalated: _escalated("fact.case.escalated"),
+    f.CaseClosed: lambda _fact, _say: Phrase("fact.case.closed", Tone.GOOD),
+    f.CaseArchived: lambda _fact, _say: Phrase("fact.case.archived"),
+    f.DeadlineWarned: _clocked("fact.deadline.warned", Tone.YELLOW),
+    f.DeadlineOverdue: _clocked("fact.deadline.overdue", Tone.RED),
+    f.DeadlineEscalated: _escalated("fact.deadline.escalated"),
+    f.FeedbackChecked: _checked("fact.feedback.checked"),
+    f.FeedbackUnitRated: _unit_rated,
+    f.FeedbackResidentAnswered: lambda fact, say: Phrase(
+        "fact.feedback.resident_answered", satisfaction=say.word(fact.satisfaction)
+    ),
+    f.FeedbackConcluded: _concluded,
+}
+"""How each fact of the four logs is said. A test walks every fact type."""
+
+NOT_IN_TICKER: frozenset[type[f.Fact]] = frozenset(
+    {
+        # What the router states again, with its decision, in its own log.
+        f.WhistleReceived,
+        f.WhistleVerified,
+        f.WhistleDeclined,
+        f.DeadlineOverdue,
+        f.DeadlineEscalated,
+        f.FeedbackChecked,
+        f.FeedbackConcluded,
+    }
+)

@@ -1,0 +1,233 @@
+"""The way in from Kafka: polls, turns messages into inputs, sends them down the road, commits offsets.
+
+The offsets only say where to begin after a restart; what was consumed stands in the road's `progress`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from shared.contracts.envelope import SEQUENCE_DIGITS, Undecodable, decode, holds_nul
+from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES, reporting_unit
+from shared.runtime import failpoints, metrics
+from shared.runtime.kafka import BATCH_RECORDS, make_consumer, subscription
+from shared.runtime.road import DoorKey, Fate, FromDoor, FromLog, Input, Letter, Outcome, Road
+from shared.runtime.settings import KafkaSettings
+
+logger = structlog.get_logger(__name__)
+
+LOGS = frozenset({WHISTLES, CASES, DEADLINES, FEEDBACK})
+REPORTS_KEPT = timedelta(days=30)
+COMMIT_SECONDS = 1.0
+FIRST_DELAY_SECONDS = 0.2
+NO_CASE = UUID(int=0)
+_LONGEST_ID = 200
+_LONGEST_SOURCE = 300
+
+
+class NotStored(Exception):
+    """A message could neither have its effect nor become a dead letter: read it again, later."""
+
+
+def to_input(record: Any) -> Input[Any]:
+    """A Kafka record as an input. What cannot be read becomes one too, with the reason in `unreadable`."""
+    headers = tuple((name, value or b"") for name, value in record.headers or ())
+    letter = Letter(record.topic, record.partition, record.offset, record.value, headers)
+    unit = reporting_unit(record.topic)
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    from_log = record.topic in LOGS
+    try:
+        envelope = decode(record.value, headers)
+        if from_log and not envelope.sequence:
+            raise Undecodable("sequence: missing, or not the number of a row of that log")
+        if not from_log and (len(envelope.id) > _LONGEST_ID or len(envelope.source) > _LONGEST_SOURCE):
+            raise Undecodable(f"id: at most {_LONGEST_ID} characters, source: at most {_LONGEST_SOURCE}")
+        if holds_nul(record.value):
+            raise Undecodable("a text holds a NUL character, which cannot be stored")
+    except Undecodable as error:
+        sequence = _header_sequence(headers) if from_log else 0
+        origin = FromLog(record.topic, record.partition, sequence) if sequence else FromDoor(())
+        return Input(NO_CASE, None, place, origin, unit, letter=letter, unreadable=str(error))
+    if from_log:
+        origin = FromLog(record.topic, record.partition, envelope.sequence)
+    else:
+        origin = FromDoor((DoorKey(f"{record.topic} {envelope.source}", envelope.id, keep=REPORTS_KEPT),))
+    return Input(envelope.subject, envelope.fact, envelope.id, origin, unit, envelope.traceparent, letter)
+
+
+def _header_sequence(headers: Sequence[tuple[str, bytes]]) -> int:
+    for name, value in headers:
+        if name == "sequence" and len(value) <= SEQUENCE_DIGITS and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _check_stored(inputs: Sequence[Input[Any]], outcomes: Sequence[Outcome]) -> None:
+    for item, outcome in zip(inputs, outcomes, strict=True):
+        if outcome.fate is Fate.FAILED:
+            raise NotStored(f"{item.id}: {outcome.note}")
+
+
+class Gaps:
+    """Watches for sequences that stay missing: loss, noticed in production."""
+
+    def __init__(self, service: str, alarm_seconds: float, monotonic: Callable[[], float]) -> None:
+        self._service = service
+        self._alarm_seconds = alarm_seconds
+        self._monotonic = monotonic
+        self._since: dict[tuple[str, int], float] = {}
+        self.open: dict[tuple[str, int], str] = {}
+
+    def see(self, inputs: Sequence[Input[Any]], outcomes: Sequence[Outcome]) -> None:
+        for item, outcome in zip(inputs, outcomes, strict=True):
+            if not isinstance(item.origin, FromLog):
+                continue
+            place = (item.origin.log, item.origin.shard)
+            if outcome.fate is Fate.AHEAD:
+                since = self._since.setdefault(place, self._monotonic())
+                if place not in self.open and self._monotonic() - since >= self._alarm_seconds:
+                    self._alarm(place, outcome.note)
+            elif outcome.fate is not Fate.REPEAT and place in self._since:
+                del self._since[place]
+                if self.open.pop(place, None):
+                    metrics.GAPS.labels(self._service, *map(str, place)).set(0)
+                    logger.info("gap closed", log=place[0], shard=place[1])
+
+    def forget_all_but(self, places: Collection[tuple[str, int]]) -> None:
+        """Shards that another worker reads now are its to watch."""
+        for place in (self._since.keys() | self.open.keys()) - set(places):
+            self._since.pop(place, None)
+            if self.open.pop(place, None):
+                metrics.GAPS.labels(self._service, *map(str, place)).set(0)
+
+    def check(self) -> None:
+        """Raise the alarm for what has been missing too long, also when nothing more arrives."""
+        for place, since in self._since.items():
+            if place not in self.open and self._monotonic() - since >= self._alarm_seconds:
+                self._alarm(place, f"{place[0]}/{place[1]}: a sequence is missing")
+
+    def _alarm(self, place: tuple[str, int], note: str) -> None:
+        self.open[place] = note
+        metrics.GAPS.labels(self._service, *map(str, place)).set(1)
+        logger.error("gap: heal it with `chuishao log republish`", log=place[0], shard=place[1], gap=note)
+
+
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
+    """A service's consumer. `on_assigned` is told the shards of `primary` that this process now reads."""
+
+    def __init__(
+        self,
+        service: str,
+        settings: KafkaSettings,
+        topics: Sequence[str],
+        road: Road[Any],
+        on_assigned: Callable[[Collection[int]], None],
+        gap_alarm_seconds: float,
+    ) -> None:
+        self._service = service
+        self._settings = settings
+        self._topics = topics
+        self._primary = topics[0]
+        self._road = road
+        self._on_assigned = on_assigned
+        self._assigned: set[TopicPartition] = set()
+        self._handled: dict[TopicPartition, int] = {}
+        self._read: dict[TopicPartition, int] = {}
+        self.lag = 0
+        self.connected = False
+        self.joined = False
+        self._committed_at = 0.0
+        self._delay = FIRST_DELAY_SECONDS
+        self._kafka: Any = None
+        self._stopping = False
+        self.gaps = Gaps(service, gap_alarm_seconds, lambda: asyncio.get_running_loop().time())
+
+    @property
+    def assigned(self) -> int:
+        """How many partitions this process reads."""
+        return len(self._assigned)
+
+    def stop(self) -> None:
+        """Finish the batch in hand, commit, leave the group and return from `run`."""
+        self._stopping = True
+
+    async def run(self) -> None:
+        """Consume until stopped; builds a new client whenever the old one fails."""
+        while not self._stopping:
+            self._kafka = make_consumer(self._settings, f"chuishao.{self._service}")
+            try:
+                self._kafka.subscribe(pattern=subscription(self._topics), listener=self)
+                await self._kafka.start()
+                self.connected = True
+                await self._consume()
+            except (KafkaError, IllegalStateError, NotStored, OSError, TimeoutError) as error:
+                logger.warning("consumer interrupted", service=self._service, error=repr(error))
+                await asyncio.sleep(self._delay)
+                self._delay = min(self._delay * 2, 5.0)
+            finally:
+                self.connected = self.joined = False
+                with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                    await asyncio.wait_for(self._kafka.stop(), 5)
+
+    async def _consume(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._stopping:
+            polled = await self._kafka.getmany(timeout_ms=200, max_records=BATCH_RECORDS)
+            records: list[ConsumerRecord] = [record for found in polled.values() for record in found]
+            if records:
+                failpoints.reach("after_poll")
+                inputs = [to_input(record) for record in records]
+                outcomes = await self._road.travel(inputs)
+                _check_stored(inputs, outcomes)
+                self.gaps.see(inputs, outcomes)
+                for partition, found in polled.items():
+                    self._handled[partition] = self._read[partition] = found[-1].offset + 1
+            self.gaps.check()
+            self._delay = FIRST_DELAY_SECONDS
+            if loop.time() - self._committed_at >= COMMIT_SECONDS:
+                await self._commit()
+                self._measure_lag()
+        await self._commit()
+
+    async def _commit(self) -> None:
+        self._committed_at = asyncio.get_running_loop().time()
+        ours = {at: offset for at, offset in self._handled.items() if at in self._assigned}
+        if ours:
+            failpoints.reach("before_offset_commit")
+            try:
+                await self._kafka.commit(ours)
+                self._handled.clear()
+            except (CommitFailedError, IllegalStateError):
+                self._handled.clear()  # the group moved on; whoever reads now skips what had its effect
+
+    def _measure_lag(self) -> None:
+        lags: dict[str, int] = {}
+        for at in self._assigned:
+            end, read = self._kafka.highwater(at), self._read.get(at)
+            label = at.topic if at.topic in LOGS else "reports"
+            lags[label] = lags.get(label, 0) + (max(0, end - read) if end is not None and read is not None else 0)
+        self.lag = sum(lags.values())
+        for topic, lag in lags.items():
+            metrics.LAG.labels(self._service, topic).set(lag)
+
+    # --- the group's side
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        with contextlib.suppress(KafkaError):
+            await self._commit()
+        self._assigned -= set(revoked)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._assigned = set(assigned)
+        self.joined = True
+        self._handled.clear()
+        self._read.clear()
+        self.gaps.forget_all_but({(at.topic, at.partition) for at in assigned})
+        self._on_assigned({at.partition for at in assigned if at.topic == self._primary})

@@ -1,0 +1,157 @@
+"""How an HTTP door says no: RFC 9457 problem details with the field, why, and what to do, in both languages."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import orjson
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from shared.contracts.envelope import holds_nul
+from shared.runtime.postgres import is_transient
+from shared.runtime.road import Refusal
+
+MEDIA_TYPE = "application/problem+json"
+MAXIMUM_BODY = 4 * 1024 * 1024
+
+
+class Refused(Exception):
+    """A door says no; becomes a problem document."""
+
+    def __init__(self, refusal: Refusal, headers: dict[str, str] | None = None, **more: Any) -> None:
+        super().__init__(refusal.en)
+        self.refusal = refusal
+        self.headers = headers
+        self.more = more
+
+
+def problem(refusal: Refusal, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    document: dict[str, Any] = {
+        "type": f"urn:chuishao:problem:{refusal.code}",
+        "title": refusal.code.replace("_", " "),
+        "status": refusal.status,
+        "detail": refusal.zh,
+        "detail_en": refusal.en,
+    }
+    if refusal.field:
+        document["field"] = refusal.field
+    document.update(more)
+    return Response(orjson.dumps(document), refusal.status, headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Give an app the doors' manners: bounded and readable bodies, problem documents for every no."""
+
+    @app.exception_handler(Refused)
+    async def refused(_request: Request, error: Refused) -> Response:
+        return problem(error.refusal, error.headers, **error.more)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> Response:
+        errors = [
+            {"field": ".".join(str(part) for part in found["loc"] if part != "body"), "why": found["msg"]}
+            for found in error.errors()
+        ]
+        first = errors[0]
+        return problem(
+            Refusal(
+                "invalid_request",
+                zh=f"字段 {first['field'] or '请求体'} 有误：{first['why']}。请更正后重新提交。",
+                en=f"{first['field'] or 'body'}: {first['why']}. Correct it and send the request again.",
+                field=first["field"] or None,
+                status=422,
+            ),
+            errors=errors,
+        )
+
+    async def engine_away(_request: Request, error: Exception) -> Response:
+        if not isinstance(error, KafkaError) and not is_transient(error):
+            raise error
+        refused = unavailable()
+        return problem(refused.refusal, refused.headers)
+
+    for kind in (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError):
+        app.add_exception_handler(kind, engine_away)
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_request: Request, error: HTTPException) -> Response:
+        return problem(
+            Refusal("http_error", zh=str(error.detail), en=str(error.detail), status=error.status_code),
+            dict(error.headers) if error.headers else None,
+        )
+
+    @app.middleware("http")
+    async def guard_body(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        if request.method in ("POST", "PUT", "PATCH"):
+            refusal = await _body_refusal(request)
+            if refusal is not None:
+                return problem(refusal)
+        return await call_next(request)
+
+
+async def _body_refusal(request: Request) -> Refusal | None:
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > MAXIMUM_BODY:
+        return _too_large()
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > MAXIMUM_BODY:
+            return _too_large()
+    body = bytes(read)
+    request._body = request.state.body = body  # so that the handler, too, can read what was read here
+    if "json" not in request.headers.get("content-type", "json") or not body:
+        return None
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return Refusal(
+            "not_json",
+            zh=f"请求体不是有效的 UTF-8 JSON：{error}",
+            en=f"The body is not valid UTF-8 JSON: {error}",
+            field="body",
+            status=400,
+        )
+    if holds_nul(body):
+        return Refusal(
+            "nul_character",
+            zh="文本中含有 NUL 字符（\\u0000），无法保存；请删除后重新提交。",
+            en="A text holds a NUL character (\\u0000), which cannot be stored; remove it and send again.",
+            field="body",
+            status=400,
+        )
+    return None
+
+
+def body_of(request: Request) -> bytes:
+    """The body as it came, whatever was made of it; empty where there was none."""
+    body: bytes = getattr(request.state, "body", b"")
+    return body
+
+
+def unavailable() -> Refused:
+    """The database is away: nothing was accepted."""
+    return Refused(
+        Refusal(
+            "temporarily_unavailable",
+            zh="系统暂时无法保存，请求未确认；请稍后用同一 Idempotency-Key 重试。",
+            en="The system cannot store anything right now and has not accepted this; "
+            "try again shortly with the same Idempotency-Key.",
+            status=503,
+        ),
+        {"Retry-After": "5"},
+    )
+
+
+def _too_large() -> Refusal:
+    limit = MAXIMUM_BODY // 1024 // 1024
+    return Refusal(
+        "body_too_large",
+        zh=f"请求体超过 {limit} MB；请拆分，或将附件上传后只提交链接。",
+        en=f"The body is larger than {limit} MB; split it, or upload attachments and send their links.",
+        field="body",
+        status=413,
+    )

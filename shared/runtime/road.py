@@ -1,0 +1,559 @@
+"""The one road: every message, HTTP command and timer goes through these few lines.
+
+    lock the shards' heads, drop what is not the next sequence   ┐
+    → load the states                                            │ one transaction
+    → decide (pure)                                              │ for a whole batch
+    → save the states, append to the log, move progress          │
+    → commit                                                     ┘
+    → offer the appended rows to the relay → acknowledge the input
+
+At least once on the wire, exactly once in effect. An input counts once its transaction is committed; the
+relay publishes from the log, so acknowledging need not wait for the broker.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+import structlog
+from uuid_utils import uuid7
+
+from shared.contracts.envelope import MAXIMUM_BYTES, Envelope, encode
+from shared.contracts.facts import Fact
+from shared.contracts.topics import SHARDS, shard_of
+from shared.runtime import failpoints, metrics
+from shared.runtime.log import Head, Row, after, next_row
+
+logger = structlog.get_logger(__name__)
+
+M = TypeVar("M")
+S = TypeVar("S")
+
+
+# --- what comes in -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FromLog:
+    """The next event of another service's log; taken only as `progress + 1` of its shard."""
+
+    log: str
+    shard: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class DoorKey:
+    """A name under which a request is known at a door, so that it counts once.
+
+    A repeat with another `fingerprint` is refused; `keep` = how long it is remembered, None = for ever.
+    """
+
+    scope: str
+    id: str
+    fingerprint: str | None = None
+    keep: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FromDoor:
+    """A request from outside, known by one key or more."""
+
+    keys: tuple[DoorKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FromTimer:
+    """Found due inside the transaction itself, by a conditional update."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromDeadLetter:
+    """A dead letter being replayed; taken only while it is not replayed yet."""
+
+    number: int
+
+
+Origin: TypeAlias = FromLog | FromDoor | FromTimer | FromDeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message as it lay in Kafka, kept whole so that it can become a dead letter."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Generic[M]):
+    """One thing to decide. `unit` is the unit that speaks, where the door or the topic binds one."""
+
+    case_id: UUID
+    message: M
+    id: str
+    origin: Origin
+    unit: str | None = None
+    traceparent: str | None = None
+    letter: Letter | None = None
+    unreadable: str | None = None
+
+    @property
+    def shard(self) -> int:
+        return self.origin.shard if isinstance(self.origin, FromLog) else shard_of(self.case_id)
+
+    @property
+    def can_be_buried(self) -> bool:
+        """Whether it came as a message and is not in the dead letters already."""
+        return self.letter is not None and not isinstance(self.origin, FromDeadLetter)
+
+
+# --- what is decided ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something asked for is not done: a stable code, the field at fault, and what to do instead."""
+
+    code: str
+    zh: str
+    en: str
+    field: str | None = None
+    status: int = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[S]):
+    """What follows from one input: the state after it, the facts to append, what the asker is told.
+
+    `state` None leaves the state as it is. `note` says why nothing happens where nothing does.
+    """
+
+    state: S | None = None
+    facts: tuple[Fact, ...] = ()
+    answer: Mapping[str, Any] | None = None
+    refusal: Refusal | None = None
+    note: str = ""
+
+
+Decide: TypeAlias = Callable[[S | None, Input[Any], datetime], Decision[S]]
+
+
+class Fate(StrEnum):
+    """What became of an input."""
+
+    DONE = "done"
+    REPEAT = "repeat"  # had its effect before
+    AHEAD = "ahead"  # something before it is missing; it will come again
+    REFUSED = "refused"
+    BURIED = "buried"  # a dead letter now
+    FAILED = "failed"  # a command our own code could not handle
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    fate: Fate
+    answer: Mapping[str, Any] | None = None
+    refusal: Refusal | None = None
+    note: str = ""
+
+
+# --- the ports -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned(Generic[S]):
+    """A state and the number of events its case has in this log."""
+
+    state: S | None
+    caseseq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a door remembers of a request that had its effect."""
+
+    fingerprint: str | None
+    answer: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Burial:
+    """An input that could not be handled, on its way to the dead letters."""
+
+    input: Input[Any]
+    kind: str
+    reason: str
+
+
+class Transaction(Protocol):
+    """One database transaction of a service. Methods may be called once the heads are locked."""
+
+    @property
+    def now(self) -> datetime:
+        """The database's clock when the heads were locked, UTC. No other clock decides anything."""
+        ...
+
+    async def lock_heads(self, shards: Collection[int]) -> dict[int, Head]:
+        """Lock these shards' heads, in shard order, until the transaction ends."""
+        ...
+
+    async def progress(self, logs: Collection[str]) -> dict[tuple[str, int], int]:
+        """How far each shard of these logs has been consumed; a shard never consumed is left out."""
+        ...
+
+    async def kept(self, keys: Collection[DoorKey]) -> dict[tuple[str, str], Kept]: ...
+
+    async def replayable(self, numbers: Collection[int]) -> set[int]: ...
+
+    async def append(self, rows: Sequence[Row], heads: Collection[Head]) -> None: ...
+
+    async def advance(self, progress: Mapping[tuple[str, int], int]) -> None: ...
+
+    async def keep(self, kept: Sequence[tuple[DoorKey, Kept]]) -> None:
+        """Remember requests. Raises a transient error if another transaction was first."""
+        ...
+
+    async def bury(self, burials: Sequence[Burial]) -> None: ...
+
+    async def mark_replayed(self, numbers: Collection[int]) -> None: ...
+
+    async def notify(self, shards: Collection[int]) -> None:
+        """Tell the relays that hold these shards, once committed."""
+        ...
+
+
+class LogStore(Protocol):
+    """Where a service's log and everything beside it is kept."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]: ...
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Whether trying again may help: the store is away, or another transaction was in the way."""
+        ...
+
+
+class States(Protocol[S]):
+    """A service's states by case, loaded and saved inside the road's transaction."""
+
+    async def load(self, transaction: Any, case_ids: Collection[UUID]) -> dict[UUID, Versioned[S]]: ...
+
+    async def save(self, transaction: Any, states: Mapping[UUID, Versioned[S]]) -> None: ...
+
+
+class Outlet(Protocol):
+    """What the road tells after a commit: the relay."""
+
+    def holds(self, shard: int) -> bool: ...
+
+    def published(self, shard: int) -> int:
+        """How far the shard is known to be published by this process (0 if it does not hold it)."""
+        ...
+
+    def offer(self, rows: Sequence[Row]) -> None: ...
+
+    def look(self) -> None:
+        """Something may have been appended that was not offered: look in the store."""
+        ...
+
+
+Find: TypeAlias = Callable[[Any, datetime], Awaitable[Sequence[Input[Any]]]]
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
+
+
+# --- the road --------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Batch(Generic[S]):
+    """The working set of one transaction."""
+
+    now: datetime
+    heads: dict[int, Head]
+    progress: dict[tuple[str, int], int]
+    states: dict[UUID, Versioned[S]]
+    rows: list[Row] = field(default_factory=list)
+    changed: dict[UUID, Versioned[S]] = field(default_factory=dict)
+    advanced: dict[tuple[str, int], int] = field(default_factory=dict)
+    kept: dict[tuple[str, str], Kept] = field(default_factory=dict)
+    newly_kept: list[tuple[DoorKey, Kept]] = field(default_factory=list)
+    burials: list[Burial] = field(default_factory=list)
+    replayed: set[int] = field(default_factory=set)
+    newly_replayed: set[int] = field(default_factory=set)
+
+
+class Unavailable(Exception):
+    """The store could not be reached within the caller's patience; nothing is known to have happened."""
+
+
+class Road(Generic[S]):
+    """A service's road. Safe to travel concurrently: the heads' locks put batches in order."""
+
+    def __init__(
+        self,
+        service: str,
+        store: LogStore,
+        states: States[S],
+        decide: Decide[S],
+        outlet: Outlet,
+        sleep: Sleep = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.service = service
+        self.store = store
+        self._states = states
+        self._decide = decide
+        self._outlet = outlet
+        self._sleep = sleep
+        self._monotonic = monotonic
+
+    async def travel(self, inputs: Sequence[Input[Any]], patience: float | None = None) -> list[Outcome]:
+        """Take a batch to its end and say what became of each input, in order.
+
+        Transient faults are retried with backoff: for ever, or until `patience` seconds have passed, then
+        `Unavailable`. Any other fault is narrowed down by halving the batch, and the input at fault buried.
+        """
+        if not inputs:
+            return []
+
+        async def given(_transaction: Any, _now: datetime) -> Sequence[Input[Any]]:
+            return inputs
+
+        try:
+            return await self.travel_found({item.shard for item in inputs}, given, patience)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(inputs) > 1:
+                half = len(inputs) // 2
+                logger.warning("batch halved", service=self.service, size=len(inputs), error=repr(error))
+                return await self.travel(inputs[:half], patience) + await self.travel(inputs[half:], patience)
+            poison = inputs[0]
+            logger.exception("input failed", service=self.service, id=poison.id, case_id=str(poison.case_id))
+            if not poison.can_be_buried or poison.unreadable is not None:
+                return [Outcome(Fate.FAILED, note=repr(error))]
+            return await self.travel([replace(poison, unreadable=repr(error))], patience)
+
+    async def travel_found(self, shards: Collection[int], find: Find, patience: float | None = None) -> list[Outcome]:
+        """Like `travel`, with the inputs found inside the transaction once the heads are locked."""
+        started = self._monotonic()
+        attempt = 0
+        while True:
+            try:
+                return await self._attempt(shards, find)
+            except Exception as error:
+                if not self.store.is_transient(error):
+                    raise
+                self._outlet.look()  # an ambiguous commit may have appended
+                metrics.RETRIES.labels(self.service).inc()
+                if patience is not None and self._monotonic() - started >= patience:
+                    raise Unavailable(str(error)) from error
+                delay = min(0.02 * 2**attempt, 2.0) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+                logger.warning("retrying", service=self.service, attempt=attempt, delay=delay, error=repr(error))
+                attempt = min(attempt + 1, 10)
+                await self._sleep(delay)
+
+    async def _attempt(self, shards: Collection[int], find: Find) -> list[Outcome]:
+        async with self.store.transaction() as transaction:
+            heads = await transaction.lock_heads(sorted(shards))
+            inputs = await find(transaction, transaction.now)
+            if not inputs:
+                return []
+            batch = await self._open(transaction, heads, inputs)
+            outcomes = [self._take(batch, item) for item in inputs]
+            await self._save(transaction, batch)
+            failpoints.reach("before_commit")
+        failpoints.reach("after_commit")
+        metrics.BATCH_SIZE.labels(self.service).observe(len(inputs))
+        for item, outcome in zip(inputs, outcomes, strict=True):
+            metrics.INPUTS.labels(self.service, type(item.message).__name__, outcome.fate).inc()
+        if batch.rows:
+            self._outlet.offer(batch.rows)
+        if batch.burials:
+            self._outlet.look()
+        return outcomes
+
+    async def _open(self, transaction: Transaction, heads: dict[int, Head], inputs: Sequence[Input[Any]]) -> _Batch[S]:
+        logs = {item.origin.log for item in inputs if isinstance(item.origin, FromLog)}
+        keys = [key for item in inputs if isinstance(item.origin, FromDoor) for key in item.origin.keys]
+        letters = {item.origin.number for item in inputs if isinstance(item.origin, FromDeadLetter)}
+        batch = _Batch[S](
+            now=transaction.now,
+            heads=dict(heads),
+            progress=await transaction.progress(logs) if logs else {},
+            states=await self._states.load(transaction, {item.case_id for item in inputs if not item.unreadable}),
+            kept=await transaction.kept(keys) if keys else {},
+        )
+        if letters:
+            batch.replayed = letters - await transaction.replayable(letters)
+        return batch
+
+    def _take(self, batch: _Batch[S], item: Input[Any]) -> Outcome:
+        """Decide one input against the batch as the inputs before it left it."""
+        before = self._known_already(batch, item)
+        if before is not None:
+            return before
+        if item.unreadable is not None:
+            return self._bury(batch, item, "unreadable", item.unreadable)
+        versioned = batch.states.get(item.case_id, Versioned[S](None))
+        try:
+            decision = self._decide(versioned.state, item, batch.now)
+            rows = self._rows(batch, item, versioned.caseseq, decision.facts)
+        except Exception as error:
+            logger.exception("decision failed", service=self.service, id=item.id, case_id=str(item.case_id))
+            if not item.can_be_buried:
+                return Outcome(Fate.FAILED, note=repr(error))
+            return self._bury(batch, item, "failed", repr(error))
+        refusal = decision.refusal
+        if any(len(row.event or b"") > MAXIMUM_BYTES for row in rows):
+            refusal = _TOO_LARGE
+        if refusal is not None:
+            if item.can_be_buried:
+                self._bury(batch, item, "refused", f"{refusal.code}: {refusal.en}")
+            return Outcome(Fate.REFUSED, refusal=refusal)
+        self._apply(batch, item, versioned, decision, rows)
+        self._settle(batch, item, decision.answer)
+        return Outcome(Fate.DONE, answer=decision.answer, note=decision.note)
+
+    def _known_already(self, batch: _Batch[S], item: Input[Any]) -> Outcome | None:
+        match item.origin:
+            case FromLog(log, shard, sequence):
+                done = batch.progress.get((log, shard), 0)
+                if sequence <= done:
+                    return Outcome(Fate.REPEAT)
+                if sequence > done + 1:
+                    return Outcome(Fate.AHEAD, note=f"{log}/{shard}: expected {done + 1}, found {sequence}")
+            case FromDoor(keys):
+                return _known_at_door(batch.kept, keys)
+            case FromDeadLetter(number):
+                if number in batch.replayed:
+                    return Outcome(Fate.REPEAT, note="replayed before")
+            case FromTimer():
+                pass
+        return None
+
+    def _rows(self, batch: _Batch[S], item: Input[Any], caseseq: int, facts: Sequence[Fact]) -> list[Row]:
+        """The facts as the rows that would follow in their shard's log."""
+        rows: list[Row] = []
+        if not facts:
+            return rows
+        head = batch.heads.get(shard_of(item.case_id))
+        if head is None:
+            raise LookupError(f"case {item.case_id} belongs to shard {shard_of(item.case_id)}, not {item.shard}")
+        for fact in facts:
+            caseseq += 1
+            envelope = Envelope(
+                id=str(uuid7()),
+                source=f"/chuishao/{self.service}",
+                subject=item.case_id,
+                time=batch.now,
+                fact=fact,
+                sequence=head.sequence + 1,
+                caseseq=caseseq,
+                cause=item.id,
+                traceparent=item.traceparent,
+            )
+            row = next_row(head, item.case_id, caseseq, encode(envelope))
+            rows.append(row)
+            head = after(head, row)
+        return rows
+
+    def _apply(
+        self,
+        batch: _Batch[S],
+        item: Input[Any],
+        versioned: Versioned[S],
+        decision: Decision[S],
+        rows: Sequence[Row],
+    ) -> None:
+        caseseq = versioned.caseseq
+        if rows:
+            batch.rows.extend(rows)
+            batch.heads[rows[-1].shard] = after(batch.heads[rows[-1].shard], rows[-1])
+            caseseq = rows[-1].caseseq
+        if rows or decision.state is not None:
+            state = decision.state if decision.state is not None else versioned.state
+            batch.states[item.case_id] = batch.changed[item.case_id] = Versioned(state, caseseq)
+
+    def _settle(self, batch: _Batch[S], item: Input[Any], answer: Mapping[str, Any] | None) -> None:
+        """Remember that this input had its effect."""
+        match item.origin:
+            case FromLog(log, shard, sequence):
+                batch.progress[log, shard] = batch.advanced[log, shard] = sequence
+            case FromDoor(keys):
+                for key in keys:
+                    kept = Kept(key.fingerprint, answer)
+                    batch.kept[key.scope, key.id] = kept
+                    batch.newly_kept.append((key, kept))
+            case FromDeadLetter(number):
+                batch.replayed.add(number)
+                batch.newly_replayed.add(number)
+            case FromTimer():
+                pass
+
+    def _bury(self, batch: _Batch[S], item: Input[Any], kind: str, reason: str) -> Outcome:
+        batch.burials.append(Burial(item, kind, reason))
+        self._settle(batch, item, None)
+        return Outcome(Fate.BURIED, note=reason)
+
+    async def _save(self, transaction: Transaction, batch: _Batch[S]) -> None:
+        if batch.changed:
+            await self._states.save(transaction, batch.changed)
+        if batch.rows:
+            touched = {row.shard for row in batch.rows}
+            heads = [
+                replace(head, published=max(head.published, self._outlet.published(shard)))
+                for shard, head in batch.heads.items()
+                if shard in touched
+            ]
+            await transaction.append(batch.rows, heads)
+            elsewhere = [shard for shard in touched if not self._outlet.holds(shard)]
+            if elsewhere:
+                await transaction.notify(elsewhere)
+        if batch.advanced:
+            await transaction.advance(batch.advanced)
+        if batch.newly_kept:
+            await transaction.keep(batch.newly_kept)
+        if batch.burials:
+            await transaction.bury(batch.burials)
+        if batch.newly_replayed:
+            await transaction.mark_replayed(batch.newly_replayed)
+
+
+def _known_at_door(known: Mapping[tuple[str, str], Kept], keys: Sequence[DoorKey]) -> Outcome | None:
+    for key in keys:
+        kept = known.get((key.scope, key.id))
+        if kept is None:
+            continue
+        if key.fingerprint is not None and kept.fingerprint not in (None, key.fingerprint):
+            return Outcome(Fate.REFUSED, refusal=_KEY_REUSED)
+        return Outcome(Fate.REPEAT, answer=kept.answer)
+    return None
+
+
+_TOO_LARGE = Refusal(
+    code="event_too_large",
+    zh=f"内容过大：记录后超过 {MAXIMUM_BYTES // 1024} KB；请精简文字或减少附件后重新提交。",
+    en=f"Too large: recorded, it would exceed {MAXIMUM_BYTES // 1024} KB; shorten it or attach less, and send again.",
+    status=413,
+)
+
+_KEY_REUSED = Refusal(
+    code="idempotency_key_reused",
+    zh="该 Idempotency-Key 已用于另一内容的请求；请换一个新的键。",
+    en="This Idempotency-Key was used for another request; send a new key.",
+    field="Idempotency-Key",
+    status=422,
+)
+
+ALL_SHARDS = frozenset(range(SHARDS))

@@ -1,0 +1,282 @@
+"""Puts a service together from its parts and runs it as one process until SIGTERM.
+
+On SIGTERM: stop listening, finish the batch in hand, commit, leave the group, publish what is committed,
+exit 0 within ten seconds.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import asyncpg
+import structlog
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from shared.contracts.topics import SHARDS
+from shared.runtime import failpoints, health, logging, metrics, problems
+from shared.runtime.admin import admin_routes
+from shared.runtime.consumer import Consumer
+from shared.runtime.door import Door
+from shared.runtime.identity import Gatekeeper, read_api_keys
+from shared.runtime.kafka import KafkaPublisher
+from shared.runtime.postgres import PostgresStore, open_pool, queries
+from shared.runtime.relay import Project, Relay, no_projection
+from shared.runtime.road import Decide, Decision, Input, Road, States
+from shared.runtime.settings import KafkaSettings, ServiceSettings
+
+logger = structlog.get_logger(__name__)
+
+S = TypeVar("S")
+Handler: TypeAlias = Callable[[Any, Any, datetime], Decision[Any]]
+"""`(state or None, Input of the message, now) → Decision`. Pure."""
+
+READY_LAG = 10_000
+STOP_SECONDS = 8.0
+
+
+def decide_with(handlers: Mapping[type, Handler]) -> Decide[Any]:
+    """The service's map as one function. A message nobody handles is an error of the map, and is buried."""
+
+    def decide(state: Any, item: Input[Any], now: datetime) -> Decision[Any]:
+        handler = handlers.get(type(item.message))
+        if handler is None:
+            raise LookupError(f"no handler for {type(item.message).__name__}")
+        return handler(state, item, now)
+
+    return decide
+
+
+def ignore(_state: Any, _item: Input[Any], _now: datetime) -> Decision[Any]:
+    """For messages that this service reads past on purpose."""
+    return Decision(note="not ours")
+
+
+@dataclass(slots=True)
+class Running(Generic[S]):
+    """A service's parts while it runs; what its HTTP doors and its own tasks work with."""
+
+    name: str
+    pool: asyncpg.Pool
+    store: PostgresStore
+    road: Road[S]
+    door: Door
+    gatekeeper: Gatekeeper
+    relay: Relay
+    consumer: Consumer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Generic[S]):
+    """What makes a service: its name, the log's topic, what it reads, the map from message to handler.
+
+    `reads` begins with the topic whose partitions decide which shards this process relays; empty = no consumer.
+    `tasks` run beside the road for as long as the service lives (sla's timer). `routes` adds HTTP doors.
+    """
+
+    name: str
+    topic: str
+    handlers: Mapping[type, Handler]
+    states: States[S]
+    reads: Sequence[str] = ()
+    project: Project = no_projection
+    routes: Callable[[FastAPI, Running[S]], None] | None = None
+    tasks: Sequence[Callable[[Running[S]], Awaitable[None]]] = field(default=())
+
+
+def build_app(service: Service[Any], settings: ServiceSettings, kafka: KafkaSettings) -> FastAPI:
+    """The service as an ASGI app; everything starts and stops with it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        pool = await _pool_when_there(settings)
+        url = settings.postgres_url.get_secret_value()
+        store = PostgresStore(service.name, pool, url, settings.postgres_ca_file)
+        publisher = KafkaPublisher(kafka)
+        relay = Relay(service.name, service.topic, store, publisher, service.project)
+        road = Road(service.name, store, service.states, decide_with(service.handlers), relay)
+        consumer = None
+        if service.reads:
+            consumer = Consumer(service.name, kafka, service.reads, road, relay.want, settings.gap_alarm_seconds)
+        else:
+            relay.want(range(SHARDS))
+        running = Running(
+            name=service.name,
+            pool=pool,
+            store=store,
+            road=road,
+            door=Door(road),
+            gatekeeper=Gatekeeper(
+                settings.signing_key.get_secret_value(),
+                read_api_keys(settings.api_keys_file or settings.setup / "api_keys.yaml"),
+            ),
+            relay=relay,
+            consumer=consumer,
+        )
+        app.state.running = running
+        _health_routes(app, running)
+        admin_routes(app, running)
+        if service.routes is not None:
+            service.routes(app, running)
+        async with _tasks(service, running):
+            yield
+        await publisher.close()
+        await asyncio.wait_for(pool.close(), 5)
+
+    app = FastAPI(title=f"chuishao {service.name}", version=release(), lifespan=lifespan, docs_url=None, redoc_url=None)
+    problems.install(app)
+    _measure_requests(app)
+    return app
+
+
+def release() -> str:
+    with contextlib.suppress(PackageNotFoundError):
+        return version("chuishao")
+    return "0.1.0"
+
+
+async def _pool_when_there(settings: ServiceSettings) -> asyncpg.Pool:
+    """Wait for the database; it may start after us."""
+    delay = 0.1
+    while True:
+        try:
+            return await open_pool(settings.postgres_url.get_secret_value(), settings.postgres_ca_file)
+        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+            logger.warning("waiting for PostgreSQL", error=repr(error))
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 2.0)
+
+
+@asynccontextmanager
+async def _tasks(service: Service[Any], running: Running[Any]) -> AsyncIterator[None]:
+    """Run relay, door, consumer and the service's own tasks; stop them in an order that loses nothing."""
+    relay = asyncio.create_task(running.relay.run(), name="relay")
+    door = asyncio.create_task(running.door.run(), name="door")
+    consumer = asyncio.create_task(running.consumer.run(), name="consumer") if running.consumer else None
+    others = [asyncio.create_task(_named(task, running)) for task in service.tasks]
+    others.append(asyncio.create_task(_housekeeping(running), name="housekeeping"))
+    for task in (relay, door, consumer, *others):
+        if task is not None:
+            task.add_done_callback(_die_if_it_died)
+    try:
+        yield
+    finally:
+        for task in (*others, door):
+            task.cancel()
+        if running.consumer is not None and consumer is not None:
+            running.consumer.stop()
+            await _finish(consumer)
+        running.relay.stop()
+        await _finish(relay)
+        await asyncio.gather(*others, door, return_exceptions=True)
+
+
+async def _named(task: Callable[[Running[Any]], Awaitable[None]], running: Running[Any]) -> None:
+    await task(running)
+
+
+async def _finish(task: asyncio.Task[Any]) -> None:
+    done, _ = await asyncio.wait({task}, timeout=STOP_SECONDS)
+    if not done:
+        logger.warning("did not finish in time; the log will be read again", task=task.get_name())
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _die_if_it_died(task: asyncio.Task[Any]) -> None:
+    """A part that stops with an error takes the process along: the supervisor starts it afresh."""
+    if not task.cancelled() and task.exception() is not None:
+        logger.critical("a part of the service died", task=task.get_name(), exc_info=task.exception())
+        signal.raise_signal(signal.SIGTERM)
+
+
+async def _housekeeping(running: Running[Any]) -> None:
+    """Forget what the doors need no longer remember."""
+    while True:
+        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with running.pool.acquire(timeout=5) as connection:
+                await queries.forget_kept(connection)
+        await asyncio.sleep(60)
+
+
+def _checks(running: Running[Any]) -> dict[str, health.Check]:
+    consumer = running.consumer
+
+    async def database() -> str | None:
+        async with running.pool.acquire(timeout=2) as connection:
+            await connection.execute("select 1")
+        return None
+
+    async def broker() -> str | None:
+        return "the consumer is not connected" if consumer is not None and not consumer.connected else None
+
+    async def assignment() -> str | None:
+        return "not in the consumer group yet" if consumer is not None and not consumer.joined else None
+
+    async def lag() -> str | None:
+        if consumer is None:
+            return None
+        if consumer.gaps.open:
+            return "; ".join(consumer.gaps.open.values())
+        return None if consumer.lag <= READY_LAG else f"{consumer.lag} messages behind"
+
+    return {"database": database, "broker": broker, "assignment": assignment, "lag": lag}
+
+
+def _health_routes(app: FastAPI, running: Running[Any]) -> None:
+    checks = _checks(running)
+
+    @app.get("/health/live", tags=["health"])
+    async def live() -> dict[str, str]:
+        return {"status": "ok", "service": running.name, "release": release()}
+
+    @app.get("/health/ready", tags=["health"])
+    async def ready(response: Response) -> dict[str, Any]:
+        well, found = await health.readiness(checks)
+        response.status_code = 200 if well else 503
+        return {"status": "ok" if well else "not ready", "service": running.name, "checks": found}
+
+    @app.get("/metrics", tags=["health"])
+    async def scrape() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _measure_requests(app: FastAPI) -> None:
+    @app.middleware("http")
+    async def measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        started = asyncio.get_running_loop().time()
+        response = await call_next(request)
+        route = getattr(request.scope.get("route"), "path", "unknown")
+        elapsed = asyncio.get_running_loop().time() - started
+        metrics.REQUESTS.labels(
+            request.app.title.removeprefix("chuishao "), request.method, route, response.status_code
+        ).observe(elapsed)
+        return response
+
+
+def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
+    """Run an ASGI app as this process: JSON logs, failpoints, uvloop, a bounded graceful stop."""
+    logging.configure(name, settings.log_level)
+    failpoints.arm_from_environment()
+    uvicorn.run(
+        app,
+        host=settings.http_host,
+        port=settings.http_port,
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=30,
+    )
+
+
+def run(service: Service[Any], settings: ServiceSettings) -> None:
+    """Run a service until SIGTERM."""
+    serve(build_app(service, settings, KafkaSettings()), service.name, settings)
