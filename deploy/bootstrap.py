@@ -59,9 +59,7 @@ def require_python() -> None:
 def settle_environment(environment: "Dict[str, str]") -> None:
     """Make every downloader below see the same certificates, and no home folder necessary."""
     certificates = (
-        environment.get("PIP_CERT")
-        or environment.get("SSL_CERT_FILE")
-        or environment.get("REQUESTS_CA_BUNDLE")
+        environment.get("PIP_CERT") or environment.get("SSL_CERT_FILE") or environment.get("REQUESTS_CA_BUNDLE")
     )
     if certificates:
         for variable in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
@@ -110,9 +108,7 @@ def make_environment() -> None:
     """A virtual environment with a working pip, kept if it is already there."""
     version = "import sys, pip; print('{}.{}'.format(*sys.version_info[:2]))"
     try:
-        found = subprocess.run(
-            [VENV_PYTHON, "-c", version], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        found = subprocess.run([VENV_PYTHON, "-c", version], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         if found.returncode == 0 and found.stdout.decode().strip() == "{}.{}".format(*sys.version_info[:2]):
             return
     except OSError:

@@ -35,9 +35,7 @@ def explained() -> Iterator[None]:
         errors.print(f"chuishao: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except PermissionError as error:
-        errors.print(
-            f"chuishao: {error}. Was it made by another user?", style="red", markup=False, soft_wrap=True
-        )
+        errors.print(f"chuishao: {error}. Was it made by another user?", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         errors.print("Stopped.")
@@ -55,9 +53,7 @@ def up(
         stack.start(services=not engines_only)
         # Each has answered; the supervisor calls a process "starting" for a second longer.
         _show([one._replace(state="ready") if one.pid else one for one in stack.status()])
-        console.print(
-            f"Logs: {stack.log('intake').parent}    Stop: make down", highlight=False, soft_wrap=True
-        )
+        console.print(f"Logs: {stack.log('intake').parent}    Stop: make down", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -105,9 +105,7 @@ def _fetch(jar: Jar, folder: Path, downloads: Path) -> None:
         # Spread what failed together: the repository may be refusing just because of the burst.
         time.sleep(attempt * 0.5)
         try:
-            downloaded = Path(
-                context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
-            )
+            downloaded = Path(context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve())
         except (requests.RequestException, RuntimeError, OSError, AssertionError) as error:
             problem = str(error) or type(error).__name__
             _discard(downloads, jar)

@@ -132,9 +132,7 @@ def problem(bootstrap: str, settings: Mapping[str, str], patience: float = 2.0) 
     if unreachable := _unreachable(bootstrap):
         return unreachable
     errors: list[str] = []
-    options: dict[str, Any] = {
-        option: settings[name] for name, option in CLIENT_OPTIONS.items() if settings.get(name)
-    }
+    options: dict[str, Any] = {option: settings[name] for name, option in CLIENT_OPTIONS.items() if settings.get(name)}
     options |= {"bootstrap.servers": bootstrap, "log_level": 0}
     options["error_cb"] = lambda error: errors.append(error.str())
     client = AdminClient(options)

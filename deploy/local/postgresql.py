@@ -227,6 +227,4 @@ def admin_url(port: int, password: str) -> str:
 def problem(url: str) -> str:
     """Why the server does not take connections yet. Empty: it does."""
     result = _run([str(INSTALLATION / "bin" / "pg_isready"), "-t", "2", "-d", url], user=None)
-    return (
-        "" if result.returncode == 0 else (result.stdout + result.stderr).decode("utf-8", "replace").strip()
-    )
+    return "" if result.returncode == 0 else (result.stdout + result.stderr).decode("utf-8", "replace").strip()

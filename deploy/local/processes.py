@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 PREFIX = "CHUISHAO_"
+HOTLINE_KEY = "CHUISHAO_HOTLINE_KEY"
 HOST = "127.0.0.1"
 
 
@@ -60,6 +63,7 @@ class Telling:
     addresses: Addresses
     secrets: Mapping[str, str]
     user: Mapping[str, str]
+    api_keys: Path
 
     def service(self, service: Service) -> dict[str, str]:
         port = urlsplit(self.addresses.services[service.name]).port
@@ -72,13 +76,9 @@ class Telling:
         common = self._common()
         if service.name == "intake":
             # Only intake can read who blew a whistle.
-            own["CHUISHAO_REPORTER_KEY"] = (
-                common.get("CHUISHAO_REPORTER_KEY") or self.secrets["CHUISHAO_REPORTER_KEY"]
-            )
+            own["CHUISHAO_REPORTER_KEY"] = common.get("CHUISHAO_REPORTER_KEY") or self.secrets["CHUISHAO_REPORTER_KEY"]
         return {
-            name: value
-            for name, value in common.items()
-            if name not in FOR_PREPARATION_ONLY | FOR_INTAKE_ONLY
+            name: value for name, value in common.items() if name not in FOR_PREPARATION_ONLY | FOR_INTAKE_ONLY
         } | own
 
     def preparation(self) -> dict[str, str]:
@@ -90,14 +90,13 @@ class Telling:
         )
 
     def _common(self) -> dict[str, str]:
-        passed_on = {
-            name: value for name, value in self.user.items() if name in PASSED_ON or name.startswith(PREFIX)
-        }
+        passed_on = {name: value for name, value in self.user.items() if name in PASSED_ON or name.startswith(PREFIX)}
         defaults = {
             "CHUISHAO_HTTP_HOST": HOST,
             "CHUISHAO_LOG_LEVEL": "INFO",
             "CHUISHAO_SETUP": "deploy/district",
             "CHUISHAO_SIGNING_KEY": self.secrets["CHUISHAO_SIGNING_KEY"],
+            "CHUISHAO_API_KEYS_FILE": str(self.api_keys),
         }
         urls = {f"{PREFIX}{name.upper()}_URL": url for name, url in self.addresses.services.items()}
         return (
@@ -113,6 +112,12 @@ class Telling:
                 "no_proxy": _without_proxy(self.user),
             }
         )
+
+
+def api_keys(secrets: Mapping[str, str]) -> str:
+    """The systems' API keys of a local stack, as the services read them: only their SHA-256."""
+    digest = sha256(secrets[HOTLINE_KEY].encode()).hexdigest()
+    return f"- {{name: hotline-12345, kind: hotline, sha256: {digest}}}\n"
 
 
 def _without_proxy(user: Mapping[str, str]) -> str:
@@ -132,5 +137,6 @@ SECRETS = (
     "supervisor",
     "CHUISHAO_SIGNING_KEY",
     "CHUISHAO_REPORTER_KEY",
+    HOTLINE_KEY,
     *(service.password_name for service in SERVICES),
 )

@@ -32,7 +32,17 @@ from deploy.local.errors import StackError
 from deploy.local.files import held, last_lines
 from deploy.local.launch import Program
 from deploy.local.places import DEFAULT_FOLDER, PROJECT, Places
-from deploy.local.processes import HOST, PREPARATIONS, SECRETS, SERVICES, Addresses, Service, Telling
+from deploy.local.processes import (
+    HOST,
+    HOTLINE_KEY,
+    PREPARATIONS,
+    SECRETS,
+    SERVICES,
+    Addresses,
+    Service,
+    Telling,
+    api_keys,
+)
 from deploy.local.supervise import Supervised, Supervisor
 
 ENGINES_READY_WITHIN_SECONDS = 90.0
@@ -178,9 +188,7 @@ class LocalStack:
 
     def _settle_kafka(self) -> None:
         jars = artifacts.kafka_jars(self._console)
-        kafka.prepare(
-            self._places.kafka, jars, self._port(kafka.NAME), self._port(f"{kafka.NAME}_controller")
-        )
+        kafka.prepare(self._places.kafka, jars, self._port(kafka.NAME), self._port(f"{kafka.NAME}_controller"))
         self._save(kafka.NAME, kafka.command(), kafka.environment(), folder=self._places.kafka)
 
     def _prepare(self) -> None:
@@ -202,6 +210,7 @@ class LocalStack:
                 raise StackError(f"`python -m {' '.join([module, *arguments])}` failed:\n{output}")
 
     def _start_services(self) -> None:
+        (self._places.folder / "api_keys.yaml").write_text(api_keys(self._secrets), encoding="utf-8")
         for service in self._services:
             if not self._alive(service.name):
                 command = [sys.executable, "-m", service.module]
@@ -304,9 +313,7 @@ class LocalStack:
             for one in stage:
                 process = records.living(self._places.record(one.name), self.folder)
                 if process:
-                    self._console.print(
-                        f"Stopping {one.name} (process {process.pid}), left by an earlier run …"
-                    )
+                    self._console.print(f"Stopping {one.name} (process {process.pid}), left by an earlier run …")
                     records.end(process, one.stop_signal, one.stop_seconds)
 
     # ---- look ----
@@ -340,9 +347,7 @@ class LocalStack:
             kafka_bootstrap=self._user.get("CHUISHAO_KAFKA_BOOTSTRAP") or f"{HOST}:{self._port(kafka.NAME)}",
             postgres_admin_url=self._user.get("CHUISHAO_POSTGRES_ADMIN_URL")
             or postgresql.admin_url(self._port(postgresql.NAME), self._secrets["postgres"]),
-            services={
-                service.name: f"http://{HOST}:{self._port(service.name)}" for service in self._services
-            },
+            services={service.name: f"http://{HOST}:{self._port(service.name)}" for service in self._services},
         )
 
     def environment(self, service: str | None = None) -> dict[str, str]:
@@ -351,6 +356,11 @@ class LocalStack:
         if service is None:
             return self._telling.preparation()
         return self._telling.service(next(one for one in self._services if one.name == service))
+
+    @property
+    def hotline_key(self) -> str:
+        """The API key of this stack's 12345 feed."""
+        return self._secrets[HOTLINE_KEY]
 
     def log(self, name: str) -> Path:
         return self._places.log(name)
@@ -406,7 +416,7 @@ class LocalStack:
 
     @property
     def _telling(self) -> Telling:
-        return Telling(self.addresses, self._secrets, self._user)
+        return Telling(self.addresses, self._secrets, self._user, self._places.folder / "api_keys.yaml")
 
     def _alive(self, name: str) -> bool:
         return records.living(self._places.record(name), self.folder) is not None

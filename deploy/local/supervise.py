@@ -102,8 +102,7 @@ class Supervisor:
 
     def states(self) -> dict[str, State]:
         return {
-            info["name"]: State(word=info["statename"], pid=info["pid"])
-            for info in self._call("getAllProcessInfo")
+            info["name"]: State(word=info["statename"], pid=info["pid"]) for info in self._call("getAllProcessInfo")
         }
 
     def start_program(self, name: str) -> None:

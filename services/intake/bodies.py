@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from services.intake.domain.particulars import (
@@ -13,6 +14,7 @@ from services.intake.domain.particulars import (
     Name,
     Note,
     Particulars,
+    PersonName,
     Reference,
     category_of,
     levels_of,
@@ -24,7 +26,7 @@ Category = Annotated[tuple[Name, ...], Field(max_length=3), BeforeValidator(leve
 RegionCode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{2,32}$")]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+?[0-9][0-9 ()-]{2,30}(转[0-9]{1,6})?$")]
 
-_EXAMPLE = {
+_EXAMPLE: JsonDict = {
     "title": "湖畔小区3号楼水管爆裂",
     "content": "今早六点起3号楼门前主管道漏水，地下室已经进水，请尽快派人抢修。",
     "appeal_type": "help",
@@ -46,7 +48,7 @@ class Body(BaseModel):
 class ReporterBody(Body):
     """Who reported: kept enciphered at intake, in no event and on no topic."""
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = ""
+    name: PersonName = ""
     phone: Phone | None = None
 
     @model_validator(mode="after")

@@ -40,35 +40,42 @@ def encoding_of(pieces: Iterable[bytes]) -> str:
 
     Raises `FileRefused` with the line of the first byte that is valid in neither, or for a file that is no text.
     """
-    candidates = {name: codecs.getincrementaldecoder(name)() for name in ("utf-8-sig", "gb18030")}
-    wrong: dict[str, int] = {}
-    lines = 1
+    trials = [_Trial("utf-8-sig"), _Trial("gb18030")]
     head = b""
     for piece in pieces:
         head = head or piece
-        for name, decoder in candidates.items():
-            if name in wrong:
-                continue
-            try:
-                decoder.decode(piece)
-            except UnicodeDecodeError as error:
-                # The decoder may still have held the first bytes of a character from the piece before.
-                wrong[name] = lines + error.object[: error.start].count(b"\n")
-        lines += piece.count(b"\n")
-        if len(wrong) == len(candidates):
+        for trial in trials:
+            trial.feed(piece)
+        if all(trial.wrong for trial in trials):
             break
-    for name, decoder in candidates.items():
-        if name not in wrong:
-            try:
-                decoder.decode(b"", final=True)
-            except UnicodeDecodeError:
-                wrong[name] = lines
+    for trial in trials:
+        trial.feed(b"", final=True)
     if head.startswith(_EXCEL):
         raise _excel()
-    fitting = next((name for name in candidates if name not in wrong), None)
+    fitting = next((trial.encoding for trial in trials if not trial.wrong), None)
     if fitting is None or head.startswith(_UTF_16):
-        raise _neither(wrong.get("utf-8-sig", 1), wrong.get("gb18030", 1))
+        raise _neither(*(trial.wrong or 1 for trial in trials))
     return fitting
+
+
+class _Trial:
+    """One encoding tried on a file; `wrong` is the line of the first byte that is not valid in it, or 0."""
+
+    def __init__(self, encoding: str) -> None:
+        self.encoding = encoding
+        self.wrong = 0
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._line = 1
+
+    def feed(self, piece: bytes, final: bool = False) -> None:
+        if self.wrong:
+            return
+        try:
+            self._decoder.decode(piece, final)
+        except UnicodeDecodeError as error:
+            # What it was given includes the first bytes of a character that began in the piece before.
+            self.wrong = self._line + error.object[: error.start].count(b"\n")
+        self._line += piece.count(b"\n")
 
 
 def read_header(text: "Lines") -> list[str]:

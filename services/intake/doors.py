@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -147,17 +147,9 @@ class SpokenRoute(APIRoute):
             try:
                 return await handler(request)
             except RequestValidationError as error:
-                raise invalid([_fault(found) for found in error.errors()]) from None
+                raise invalid([Fault(field_of(found), *why(found)) for found in error.errors()]) from None
 
         return spoken
-
-
-def _fault(found: Any) -> Fault:
-    zh, en = why(found)
-    return Fault(field_of({**found, "loc": [part for part in found["loc"] if part not in _PLACES]}), zh, en)
-
-
-_PLACES = ("body", "path", "query", "header")
 
 
 def invalid(faults: Sequence[Fault]) -> Refused:
@@ -211,21 +203,44 @@ _PROBLEM = {
 }
 
 _MEANINGS = {
-    400: ("the body cannot be read", "not_json", "请求体不是有效的 UTF-8 JSON", "The body is not valid UTF-8 JSON"),
-    401: ("no key or token, or one that is not valid", "token_expired", "令牌已过期", "The token has expired"),
-    403: ("known, but this is not theirs to do", "not_your_region", "不能代其他社区吹哨", "Not a region of your own"),
+    400: (
+        "the body cannot be read",
+        "not_json",
+        "请求体不是有效的 UTF-8 JSON",
+        "The body is not valid UTF-8 JSON",
+    ),
+    401: (
+        "no key or token, or one that is not valid",
+        "token_expired",
+        "令牌已过期",
+        "The token has expired",
+    ),
+    403: (
+        "known, but this is not theirs to do",
+        "not_your_region",
+        "不能代其他社区吹哨",
+        "Not a region of your own",
+    ),
     404: ("there is no such whistle", "whistle_unknown", "没有该哨单", "There is no such whistle"),
     409: ("it stands otherwise", "already_decided", "已处理，不能重复处理", "It is decided once"),
     413: ("too large", "body_too_large", "请求体超过 4 MB", "The body is larger than 4 MB"),
     415: ("not a type this door reads", "media_type_unknown", "不是 CSV", "It is no CSV"),
     422: ("a field is wrong", "invalid_request", "字段 title 有误", "title: it is missing"),
-    503: ("try again after `Retry-After` seconds", "temporarily_unavailable", "系统暂时无法保存", "Try again shortly"),
+    503: (
+        "try again after `Retry-After` seconds",
+        "temporarily_unavailable",
+        "系统暂时无法保存",
+        "Try again shortly",
+    ),
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+Documented: TypeAlias = dict[int | str, dict[str, Any]]
+
+
+def problems(*statuses: int) -> Documented:
     """The documentation of these refusals, for a route's `responses`."""
-    documented: dict[int | str, dict[str, Any]] = {}
+    documented: Documented = {}
     for status in (*statuses, 401, 403, 503):
         meaning, code, zh, en = _MEANINGS[status]
         example = {

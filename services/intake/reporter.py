@@ -42,7 +42,10 @@ class ReporterVault:
         reporter_id, nonce = new_id(), os.urandom(NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, orjson.dumps([name, phone]), reporter_id.bytes)
         return SealedReporter(
-            id=reporter_id, key=self.key_name, sealed=sealed, phone_hash=self.phone_hash(phone) if phone else None
+            id=reporter_id,
+            key=self.key_name,
+            sealed=sealed,
+            phone_hash=self.phone_hash(phone) if phone else None,
         )
 
     def open(self, reporter_id: UUID, sealed: bytes) -> Reporter:

@@ -21,7 +21,8 @@ class IntakeSettings(ServiceSettings):
         default="HA", pattern=r"^[A-Z]{2,4}$", description="what the district's case numbers begin with"
     )
     timezone: str = Field(
-        default="Asia/Shanghai", description="the district's zone: case numbers' date, 12345's times without offset"
+        default="Asia/Shanghai",
+        description="the district's zone: case numbers' date, 12345's times without offset",
     )
 
     @field_validator("reporter_key")

@@ -14,8 +14,8 @@ from services.intake.domain.whistle import Whistle
 from services.intake.ids import case_number
 from shared.contracts.vocabulary import Source
 from shared.runtime.postgres import JsonStates, PostgresTransaction, each, is_transient
-from shared.runtime.problems import Refused
-from shared.runtime.road import Refusal, Versioned
+from shared.runtime.problems import unavailable
+from shared.runtime.road import Versioned
 
 queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
 
@@ -86,17 +86,9 @@ class PostgresRecords:
                 yield connection
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if is_transient(error):
-                raise Refused(_AWAY, {"Retry-After": "5"}) from error
+                raise unavailable() from error
             raise
 
 
 def _whistle(record: Any) -> Whistle | None:
     return None if record is None else Whistle.model_validate_json(record["state"])
-
-
-_AWAY = Refusal(
-    "temporarily_unavailable",
-    zh="系统暂时无法访问数据库，请求未生效；请稍后重试。",
-    en="The system cannot reach its database right now and has done nothing; try again shortly.",
-    status=503,
-)

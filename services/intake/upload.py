@@ -106,7 +106,7 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(
         "file_too_large",
         zh=f"文件超过 {most} MB，未处理任何行；请按行拆分为多个文件，每个文件保留表头。",
-        en=f"The file is larger than {most} MB and no row of it was taken; split it by rows, each part with the header.",
+        en=f"The file is larger than {most} MB, no row of it was taken; split it by rows, each part with the header.",
         field="body",
         status=413,
     )

@@ -67,7 +67,12 @@ class Agenda:
     def due(self, now: datetime, shards: Collection[int]) -> set[int]:
         """Which of these shards may have something due."""
         self._clean(shards)
-        return {shard for at, shard in self._heap_until(now)}.intersection(shards)
+        found: set[int] = set()
+        for _, shard in self._heap_until(now):
+            found.add(shard)
+            if len(found) >= len(shards):
+                break
+        return found.intersection(shards)
 
     def next_at(self, shards: Collection[int]) -> datetime | None:
         """When the next of these shards may have something due; None = nothing up to the horizon."""

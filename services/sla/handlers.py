@@ -1,8 +1,7 @@
 """From a message to the clock's rule for it: `main.HANDLERS` says which rule that is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import TypeAlias, TypeVar
 
 import orjson
@@ -12,7 +11,6 @@ from services.sla.domain.clock import ClockState, DeadlineReached
 from services.sla.domain.deadline import Rules
 from shared.contracts.facts import CaseFact, CaseOpened
 from shared.runtime.road import Decision, Input
-from shared.runtime.service import Handler
 
 F = TypeVar("F", bound=CaseFact)
 Ruled: TypeAlias = Callable[[Rules, ClockState | None, Input[F], datetime], Decision[ClockState]]
@@ -25,9 +23,7 @@ class CaseUnknown(Exception):
 def first(rule: Callable[[ClockState | None, CaseOpened, datetime, Rules], ClockState]) -> Ruled[CaseOpened]:
     """The rule for the fact that begins a case."""
 
-    def handle(
-        rules: Rules, state: ClockState | None, item: Input[CaseOpened], now: datetime
-    ) -> Decision[ClockState]:
+    def handle(rules: Rules, state: ClockState | None, item: Input[CaseOpened], now: datetime) -> Decision[ClockState]:
         return Decision(rule(state, item.message, stated_at(item, now), rules))
 
     return handle
@@ -54,11 +50,6 @@ def reached(
     if after is state:
         return Decision(note="no longer waiting for this step")
     return Decision(after, (stated,) if stated is not None else ())
-
-
-def bound(handlers: Mapping[type, Callable[..., Decision[ClockState]]], rules: Rules) -> dict[type, Handler]:
-    """The map with the rules handed to every function in it."""
-    return {message: partial(handler, rules) for message, handler in handlers.items()}
 
 
 def stated_at(item: Input[F], now: datetime) -> datetime:

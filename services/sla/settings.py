@@ -10,7 +10,9 @@ from shared.runtime.settings import ServiceSettings
 class SlaSettings(ServiceSettings):
     """What sla needs besides what every service needs."""
 
-    policy_file: Path | None = Field(default=None, description="the limits and the ladder; default policy.yaml of the set-up")
+    policy_file: Path | None = Field(
+        default=None, description="sla: file of the limits and the ladder; default policy.yaml of the set-up"
+    )
     clock_jump_seconds: float = Field(
         default=3.0, gt=0, description="sla: how far the database's clock may jump before nothing fires any more"
     )

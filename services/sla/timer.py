@@ -6,6 +6,7 @@ by monotonic intervals, so no service's clock has a say; what is due is what the
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -109,10 +110,8 @@ class Timer:
                 logger.warning("timer interrupted", error=repr(error))
                 delay = TICK_SECONDS
             if delay > 0:
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._agenda.changed.wait(), delay)
-                except TimeoutError:
-                    pass
 
     async def turn(self) -> float:
         """Take what is due now, at most one batch. Returns after how many seconds to come again (0 = at once)."""
@@ -189,16 +188,16 @@ class Timer:
         floors = self._agenda.floors(shards)
         started = self._monotonic()
         found: list[Found] = []
-        drained_at: datetime | None = None
+        taken_at: datetime | None = None
 
         async def find(transaction: Any, now: datetime) -> Sequence[Input[DeadlineReached]]:
-            nonlocal found, drained_at
-            found, drained_at = [], None
+            nonlocal found, taken_at
+            found, taken_at = [], None
             if not self._watch.observe(now, started):
                 return ()
             self._agenda.taking(shards)
             found = await self._deadlines.claim(transaction, floors, now, self._most, PUT_OFF)
-            drained_at = now if len(found) < self._most else None
+            taken_at = now
             return [_input(one) for one in found]
 
         try:
@@ -207,12 +206,12 @@ class Timer:
             logger.exception("steps could not be taken", most=self._most)
             await self._narrow_down(shards, floors)
             return
-        now = self._watch.now()
+        if taken_at is None:
+            return
+        if len(found) < self._most:
+            self._agenda.taken(shards, taken_at)
         self._most = min(MOST_AT_ONCE, self._most * 2)
-        if drained_at is not None:
-            self._agenda.taken(shards, drained_at)
-        if now is not None:
-            _measure_taken(found, outcomes, drained_at or now)
+        _measure_taken(found, outcomes, taken_at)
 
     async def _narrow_down(self, shards: Collection[int], floors: Mapping[int, datetime]) -> None:
         """Take fewer at once; when it is down to one, leave that one for later."""

@@ -51,6 +51,8 @@ PAGE_PATIENCE_SECONDS = 1.5
 SPARK_BUCKETS = 60
 BUSY_IN_FIVE_MINUTES = 20
 SPARK_HEIGHT = 24
+CLOCK = ("as_of", "as_of_text")
+"""What changes every second and is no news."""
 
 
 class UnitCounts(BaseModel):
@@ -181,7 +183,7 @@ class Board:
         if _without_clock(state) != _without_clock(shown):
             self._stream.publish(language, frame("state", state))
         elif clock - at >= BEAT_SECONDS:
-            self._stream.publish(language, frame("beat", {"as_of": state["as_of"]}))
+            self._stream.publish(language, frame("beat", {name: state[name] for name in CLOCK}))
         else:
             return
         self._shown[language] = (state, clock)
@@ -254,7 +256,8 @@ class Board:
             )
             if others
             else "",
-            "overdue": [self._lamp(lamp, say) for lamp, _ in zip(self._feed.overdue(), range(MOST_OVERDUE))],
+            "overdue": [self._lamp(lamp, say) for lamp in self._feed.overdue(MOST_OVERDUE)],
+            "overdue_any": counted.overdue > 0,
             "overdue_more": say("overdue.more", total=say.number(counted.overdue)) if counted.overdue else "",
             "spark": self._spark(say),
         }
@@ -368,7 +371,7 @@ class Board:
 
 
 def _without_clock(state: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in state.items() if name not in ("as_of", "as_of_text")}
+    return {name: value for name, value in state.items() if name not in CLOCK}
 
 
 def _case_path(number: str) -> str:

@@ -116,7 +116,7 @@ class Services:
         started = asyncio.get_running_loop().time()
         outcome = "away"
         try:
-            response = await self._client.get(self._addresses[service] + path, headers=self._credentials.header())
+            response = await self._fetch(self._addresses[service] + path)
             outcome = str(response.status_code)
             if response.status_code == 404:
                 raise NotFound
@@ -132,6 +132,13 @@ class Services:
         finally:
             elapsed = asyncio.get_running_loop().time() - started
             metrics.UPSTREAM.labels(service, outcome).observe(elapsed)
+
+    async def _fetch(self, url: str) -> httpx.Response:
+        try:
+            return await self._client.get(url, headers=self._credentials.header())
+        except (httpx.RemoteProtocolError, httpx.ReadError):
+            # The other end closed a connection that was kept open, just as it was used again.
+            return await self._client.get(url, headers=self._credentials.header())
 
 
 def _rows(service: str, name: str, found: Any) -> list[dict[str, Any]]:

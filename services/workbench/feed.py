@@ -5,7 +5,6 @@ Everything is bounded, and everything here can be forgotten: the logs are the tr
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -131,9 +130,9 @@ class Feed:
         """What was taken after `serial`, oldest first; the oldest may be gone from the ring already."""
         return [item for item in self._items if item.serial > serial]
 
-    def overdue(self) -> Iterator[RedLamp]:
+    def overdue(self, most: int) -> list[RedLamp]:
         """Longest overdue first."""
-        return iter(sorted(self._overdue.values(), key=lambda lamp: lamp.due_at))
+        return sorted(self._overdue.values(), key=lambda lamp: lamp.due_at)[:most]
 
     def _remember(self, case_id: UUID, fact: f.Fact) -> About:
         known = self._cases.get(case_id, About(None, None))

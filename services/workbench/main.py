@@ -123,8 +123,8 @@ def _at_sigterm(act: Callable[[], None]) -> Iterator[None]:
             before[number](number, frame)
 
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before[number] = signal.signal(number, handle)
+        for caught in (signal.SIGTERM, signal.SIGINT):
+            before[caught] = signal.signal(caught, handle)
     except ValueError:  # not the main thread: a test's server, which nobody signals
         pass
     try:

@@ -22,6 +22,7 @@ from services.workbench import timeline, words
 from services.workbench.board import STEPS, Board
 from services.workbench.clients import Away, NotFound, Services
 from services.workbench.languages import Speech, choose
+from services.workbench.manners import HEADERS
 from services.workbench.stream import EventStream, Full, Stream
 
 logger = structlog.get_logger(__name__)
@@ -94,12 +95,12 @@ class Pages:
 
     def add_to(self, app: FastAPI) -> None:
         router = APIRouter(include_in_schema=False)
-        router.add_api_route("/", self._front, methods=["GET"])
-        router.add_api_route("/board", self._show_board, methods=["GET"])
+        router.add_api_route("/", self._front, methods=["GET", "HEAD"])
+        router.add_api_route("/board", self._show_board, methods=["GET", "HEAD"])
         router.add_api_route("/board/events", self._events, methods=["GET"])
-        router.add_api_route("/cases", self._find, methods=["GET"])
-        router.add_api_route("/cases/{number}", self._show_case, methods=["GET"])
-        router.add_api_route("/favicon.ico", self._favicon, methods=["GET"])
+        router.add_api_route("/cases", self._find, methods=["GET", "HEAD"])
+        router.add_api_route("/cases/{number}", self._show_case, methods=["GET", "HEAD"])
+        router.add_api_route("/favicon.ico", self._favicon, methods=["GET", "HEAD"])
         app.include_router(router)
         app.mount("/static", Static(directory=FOLDER / "static"))
         app.add_exception_handler(HTTPException, self._refused)
@@ -155,7 +156,9 @@ class Pages:
     async def _fault(self, request: Request, error: Exception) -> Response:
         logger.error("a page failed", path=request.url.path, exc_info=error)
         say = self._speech(request)
-        return self._message(request, 500, say("title.away"), say("case.fault"), retry=request.url.path)
+        response = self._message(request, 500, say("title.away"), say("case.fault"), retry=request.url.path)
+        response.headers.update(HEADERS)  # this one leaves outside of the middleware
+        return response
 
     # --- a case
 
@@ -236,4 +239,3 @@ class Pages:
 
     def _static(self, name: str) -> str:
         return f"/static/{name}?v={self._versions[name]}"
-

@@ -120,7 +120,9 @@ class Tail:
             await self._probe(kafka, kafka.assignment())
 
     async def _probe(self, kafka: Any, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        found: dict[TopicPartition, int] = await asyncio.wait_for(kafka.end_offsets(list(partitions)), 2 * PROBE_SECONDS)
+        found: dict[TopicPartition, int] = await asyncio.wait_for(
+            kafka.end_offsets(list(partitions)), 2 * PROBE_SECONDS
+        )
         return found
 
     def _take(self, record: Any) -> None:

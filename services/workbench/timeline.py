@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -100,9 +100,9 @@ def merge(logs: Iterable[Sequence[Logged]]) -> list[Logged]:
     """
     keyed = []
     for log in logs:
-        at = datetime.min
+        at = datetime.min.replace(tzinfo=UTC)
         for row in log:
-            own = row.envelope.time.replace(tzinfo=None) if row.envelope else at
+            own = row.envelope.time.astimezone(UTC) if row.envelope else at
             at = max(at, own)
             keyed.append(((at, ORDER.get(row.service, 9), row.sequence), row))
     return [row for _, row in sorted(keyed, key=lambda pair: pair[0])]

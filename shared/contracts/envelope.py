@@ -65,6 +65,7 @@ def encode(envelope: Envelope) -> bytes:
     }
     if envelope.sequence:
         document["sequence"] = f"{envelope.sequence:0{SEQUENCE_DIGITS}d}"
+    if envelope.caseseq:
         document["caseseq"] = envelope.caseseq
     if envelope.cause:
         document["cause"] = envelope.cause

@@ -237,6 +237,7 @@ class CaseRefusalRuled(CaseFact):
     unit: UnitCode
     upheld: bool
     reason: str
+    final: bool = Field(default=False, description="designated after consultation: no further refusal")
 
 
 class CaseProgressed(CaseFact):

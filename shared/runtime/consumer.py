@@ -5,6 +5,7 @@ The offsets only say where to begin after a restart; what was consumed stands in
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from shared.contracts.envelope import SEQUENCE_DIGITS, Undecodable, decode, hold
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES, reporting_unit
 from shared.runtime import failpoints, metrics
 from shared.runtime.kafka import BATCH_RECORDS, make_consumer, subscription
-from shared.runtime.road import DoorKey, Fate, FromDoor, FromLog, Input, Letter, Outcome, Road
+from shared.runtime.road import DoorKey, Fate, FromDoor, FromLog, Input, Letter, Outcome, Road, Sleep
 from shared.runtime.settings import KafkaSettings
 
 logger = structlog.get_logger(__name__)
@@ -130,6 +131,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         road: Road[Any],
         on_assigned: Callable[[Collection[int]], None],
         gap_alarm_seconds: float,
+        connect: Callable[[KafkaSettings, str], Any] = make_consumer,
+        sleep: Sleep = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._service = service
         self._settings = settings
@@ -137,17 +141,20 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._primary = topics[0]
         self._road = road
         self._on_assigned = on_assigned
+        self._connect = connect
+        self._sleep = sleep
+        self._monotonic = monotonic
         self._assigned: set[TopicPartition] = set()
         self._handled: dict[TopicPartition, int] = {}
         self._read: dict[TopicPartition, int] = {}
         self.lag = 0
         self.connected = False
         self.joined = False
-        self._committed_at = 0.0
+        self._committed_at = monotonic()
         self._delay = FIRST_DELAY_SECONDS
         self._kafka: Any = None
         self._stopping = False
-        self.gaps = Gaps(service, gap_alarm_seconds, lambda: asyncio.get_running_loop().time())
+        self.gaps = Gaps(service, gap_alarm_seconds, monotonic)
 
     @property
     def assigned(self) -> int:
@@ -161,7 +168,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def run(self) -> None:
         """Consume until stopped; builds a new client whenever the old one fails."""
         while not self._stopping:
-            self._kafka = make_consumer(self._settings, f"chuishao.{self._service}")
+            self._kafka = self._connect(self._settings, f"chuishao.{self._service}")
             try:
                 self._kafka.subscribe(pattern=subscription(self._topics), listener=self)
                 await self._kafka.start()
@@ -169,15 +176,17 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._consume()
             except (KafkaError, IllegalStateError, NotStored, OSError, TimeoutError) as error:
                 logger.warning("consumer interrupted", service=self._service, error=repr(error))
-                await asyncio.sleep(self._delay)
+                await self._sleep(self._delay)
                 self._delay = min(self._delay * 2, 5.0)
             finally:
                 self.connected = self.joined = False
-                with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                    await asyncio.wait_for(self._kafka.stop(), 5)
+                await self._leave()
+
+    async def _leave(self) -> None:
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            await asyncio.wait_for(self._kafka.stop(), 5)
 
     async def _consume(self) -> None:
-        loop = asyncio.get_running_loop()
         while not self._stopping:
             polled = await self._kafka.getmany(timeout_ms=200, max_records=BATCH_RECORDS)
             records: list[ConsumerRecord] = [record for found in polled.values() for record in found]
@@ -191,21 +200,20 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._handled[partition] = self._read[partition] = found[-1].offset + 1
             self.gaps.check()
             self._delay = FIRST_DELAY_SECONDS
-            if loop.time() - self._committed_at >= COMMIT_SECONDS:
+            if self._monotonic() - self._committed_at >= COMMIT_SECONDS:
                 await self._commit()
                 self._measure_lag()
         await self._commit()
 
     async def _commit(self) -> None:
-        self._committed_at = asyncio.get_running_loop().time()
+        self._committed_at = self._monotonic()
         ours = {at: offset for at, offset in self._handled.items() if at in self._assigned}
         if ours:
             failpoints.reach("before_offset_commit")
-            try:
+            with contextlib.suppress(CommitFailedError, IllegalStateError):
+                # Refused where the group moved on: whoever reads now skips what had its effect.
                 await self._kafka.commit(ours)
-                self._handled.clear()
-            except (CommitFailedError, IllegalStateError):
-                self._handled.clear()  # the group moved on; whoever reads now skips what had its effect
+            self._handled = {at: offset for at, offset in self._handled.items() if ours.get(at) != offset}
 
     def _measure_lag(self) -> None:
         lags: dict[str, int] = {}

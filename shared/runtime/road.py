@@ -387,7 +387,7 @@ class Road(Generic[S]):
         logs = {item.origin.log for item in inputs if isinstance(item.origin, FromLog)}
         keys = [key for item in inputs if isinstance(item.origin, FromDoor) for key in item.origin.keys]
         letters = {item.origin.number for item in inputs if isinstance(item.origin, FromDeadLetter)}
-        batch = _Batch[S](
+        batch: _Batch[S] = _Batch(
             now=transaction.now,
             heads=dict(heads),
             progress=await transaction.progress(logs) if logs else {},
@@ -405,7 +405,7 @@ class Road(Generic[S]):
             return before
         if item.unreadable is not None:
             return self._bury(batch, item, "unreadable", item.unreadable)
-        versioned = batch.states.get(item.case_id, Versioned[S](None))
+        versioned: Versioned[S] = batch.states.get(item.case_id, Versioned(None))
         try:
             decision = self._decide(versioned.state, item, batch.now)
             rows = self._rows(batch, item, versioned.caseseq, decision.facts)

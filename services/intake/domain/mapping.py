@@ -4,16 +4,25 @@ A format lists, for each of our words, the foreign names that may hold it; the f
 What is foreign and not listed is read past.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Annotated, Literal, TypeAlias
+from functools import cached_property
+from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.intake.domain.particulars import Address, Name, Particulars, Reference, levels_of
+from services.intake.domain.particulars import (
+    Name,
+    Particulars,
+    PersonName,
+    PhoneAsWritten,
+    Reference,
+    levels_of,
+)
 from services.intake.domain.rights import region_of
 from services.intake.domain.wording import Fault, faults_of
 from shared.contracts.units import Unit, UnitTree
@@ -63,6 +72,12 @@ class Format(BaseModel):
     category_separators: tuple[str, ...] = ("->",)
     time_formats: tuple[str, ...] = ("iso",)
 
+    @cached_property
+    def category_split(self) -> re.Pattern[str]:
+        """What stands between two levels: the longest separator that fits, with the space around it."""
+        longest_first = sorted(self.category_separators, key=len, reverse=True)
+        return re.compile(rf"\s*(?:{'|'.join(map(re.escape, longest_first))})\s*")
+
     def name_of(self, target: str) -> str:
         """What the sender calls one of our fields."""
         return next((names[0] for own, names in self.fields.items() if own == target and names), target)
@@ -86,8 +101,8 @@ class HotlineOrder(Particulars):
 
     source_ref: Reference
     region: Name
-    reporter_name: Annotated[Address, Field(max_length=100)] = ""
-    reporter_phone: Annotated[Address, Field(max_length=40)] = ""
+    reporter_name: PersonName = ""
+    reporter_phone: PhoneAsWritten = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +153,16 @@ def map_order(foreign: Foreign, form: Format, places: Gazetteer, zone: ZoneInfo)
     except ValidationError as error:
         found = faults_of(error, lambda target: used.get(target, form.name_of(target)))
         faults += [_with_value(fault, given) for fault in found if fault.target not in at_fault]
-        return faults
+        return _in_order(faults, form)
     if faults or isinstance(region, Fault):
-        return faults
+        return _in_order(faults, form)
     return Mapped(order, region)
+
+
+def _in_order(faults: list[Fault], form: Format) -> list[Fault]:
+    """As the format lists its fields, which is about how a form shows them."""
+    places: dict[str, int] = {target: place for place, target in enumerate(form.fields)}
+    return sorted(faults, key=lambda fault: places.get(fault.target, len(places)))
 
 
 def _texts(foreign: Foreign, form: Format) -> tuple[dict[str, str], dict[str, str], list[Fault]]:
@@ -175,9 +196,7 @@ def _converted(target: str, text: str, form: Format, zone: ZoneInfo) -> object:
             translated = _translated(target, text, form)
             return translated == "true" if isinstance(translated, str) else translated
         case "category":
-            for separator in form.category_separators:
-                text = text.replace(separator, "->")
-            return levels_of(text)
+            return tuple(part for part in form.category_split.split(text) if part)
         case "occurred_at":
             return _moment(text, form.time_formats, zone)
         case "longitude" | "latitude":

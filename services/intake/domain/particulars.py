@@ -9,8 +9,18 @@ import re
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict
-from pydantic import StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.facts import Evidence
@@ -86,14 +96,22 @@ Content = Annotated[
 ]
 Note = Annotated[str, BeforeValidator(_trimmed), StringConstraints(max_length=4000), AfterValidator(_storable)]
 Explanation = Annotated[
-    str, BeforeValidator(_trimmed), StringConstraints(min_length=1, max_length=4000), AfterValidator(_storable)
+    str,
+    BeforeValidator(_trimmed),
+    StringConstraints(min_length=1, max_length=4000),
+    AfterValidator(_storable),
 ]
 Address = Annotated[
     str, BeforeValidator(_one_line), StringConstraints(max_length=LONGEST_ADDRESS), AfterValidator(_storable)
 ]
 Name = Annotated[
-    str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=100), AfterValidator(_storable)
+    str,
+    BeforeValidator(_one_line),
+    StringConstraints(min_length=1, max_length=100),
+    AfterValidator(_storable),
 ]
+PersonName = Annotated[str, BeforeValidator(_one_line), StringConstraints(max_length=100), AfterValidator(_storable)]
+PhoneAsWritten = Annotated[str, BeforeValidator(_one_line), StringConstraints(max_length=40), AfterValidator(_storable)]
 Reference = Annotated[
     str,
     BeforeValidator(_one_line),
@@ -148,9 +166,9 @@ class Particulars(BaseModel):
     content: Content
     appeal_type: AppealType
     urgency: Urgency = Urgency.NORMAL
-    category: Annotated[
-        tuple[Name, ...], Field(max_length=5), BeforeValidator(levels_of), category_of(5)
-    ] = Field(default=(), description="levels of the catalogue from the top, or one code of it")
+    category: Annotated[tuple[Name, ...], Field(max_length=5), BeforeValidator(levels_of), category_of(5)] = Field(
+        default=(), description="levels of the catalogue from the top, or one code of it"
+    )
     address: Address = ""
     longitude: Longitude | None = None
     latitude: Latitude | None = None

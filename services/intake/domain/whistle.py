@@ -1,7 +1,7 @@
 """The whistle's life at intake: received, and for a resident's order verified or declined by its community.
 
-    received ── needs verification? ─ no ──> verified
-                                    └ yes ─> verifying ──> verified | declined
+received ── needs verification? ─ no ──> verified
+                                └ yes ─> verifying ──> verified | declined
 """
 
 from datetime import datetime, timedelta

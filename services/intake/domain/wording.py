@@ -28,10 +28,19 @@ _WORDS: dict[str, tuple[str, str]] = {
     # the validator's word → zh, en; {…} are what it says about the limit
     "missing": ("缺少该字段，请填写", "it is missing; fill it in"),
     "string_type": ("应为文本", "it must be a text"),
-    "string_unicode": ("含有无法保存的字符，请删除", "it holds characters that are no valid Unicode; remove them"),
+    "string_unicode": (
+        "含有无法保存的字符，请删除",
+        "it holds characters that are no valid Unicode; remove them",
+    ),
     "string_too_short": ("不能为空，至少 {min_length} 个字符", "it needs at least {min_length} character(s)"),
-    "string_too_long": ("超过 {max_length} 个字符，请缩短", "it has more than {max_length} characters; shorten it"),
-    "string_pattern_mismatch": ("格式不正确，应符合 {pattern}", "it has the wrong form; it must match {pattern}"),
+    "string_too_long": (
+        "超过 {max_length} 个字符，请缩短",
+        "it has more than {max_length} characters; shorten it",
+    ),
+    "string_pattern_mismatch": (
+        "格式不正确，应符合 {pattern}",
+        "it has the wrong form; it must match {pattern}",
+    ),
     "too_long": ("最多 {max_length} 项", "it has more than {max_length} items"),
     "enum": ("取值应为 {expected} 之一", "it must be {expected}"),
     "bool_type": ("应为 true 或 false", "it must be true or false"),
@@ -44,7 +53,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "model_attributes_type": ("应为 JSON 对象", "it must be a JSON object"),
     "model_type": ("应为 JSON 对象", "it must be a JSON object"),
     "dict_type": ("应为 JSON 对象", "it must be a JSON object"),
-    "extra_forbidden": ("没有这个字段，请删除或核对拼写", "there is no such field; remove it or check its spelling"),
+    "extra_forbidden": (
+        "没有这个字段，请删除或核对拼写",
+        "there is no such field; remove it or check its spelling",
+    ),
     "timezone_aware": (
         "缺少时区，例如 2026-03-02T09:30:00+08:00",
         "it lacks an offset; write for example 2026-03-02T09:30:00+08:00",
@@ -73,9 +85,14 @@ def why(error: ErrorDetails) -> tuple[str, str]:
     return zh.format(**context), en.format(**context)
 
 
+_PLACES = ("body", "path", "query", "header")
+"""Where in a request a value stood, as the web framework says it; not a part of the field's name."""
+
+
 def field_of(error: ErrorDetails) -> str:
     """The field a finding is about, `a.b.0`; a finding about the whole names the field in its context."""
-    place = ".".join(str(part) for part in error["loc"] if part != "body")
+    inside = error["loc"][1:] if error["loc"][:1] and error["loc"][0] in _PLACES else error["loc"]
+    place = ".".join(str(part) for part in inside)
     return place or str((error.get("ctx") or {}).get("field", "body"))
 
 

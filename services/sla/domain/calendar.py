@@ -125,12 +125,10 @@ def add_working(start: datetime, amount: timedelta, calendar: WorkingCalendar) -
     left = amount
     for day in _working_days(_day(start, calendar), calendar):
         for begin, end in _spans(day, calendar):
-            begin = max(begin, start)
-            if end <= begin:
-                continue
-            if left <= end - begin:
-                return begin + left
-            left -= end - begin
+            useful = end - max(begin, start)
+            if useful >= left:
+                return end - useful + left
+            left -= max(useful, timedelta())
     raise AssertionError("unreachable: the days of duty never end")
 
 

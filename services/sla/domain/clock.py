@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.sla.domain import deadline as one
 from services.sla.domain.deadline import Deadline, Rules, State
+from services.sla.domain.limit import Limit
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import Obligation, ReworkCause, Stage, Urgency
 
@@ -214,7 +215,7 @@ def _armed(
     return state.model_copy(update={"deadlines": (*state.deadlines, *new)})
 
 
-def _limit(state: ClockState, obligation: Obligation, rules: Rules, factor: float) -> one.Limit:
+def _limit(state: ClockState, obligation: Obligation, rules: Rules, factor: float) -> Limit:
     limit = rules.policy.limit(obligation, state.urgency)
     return limit if factor == 1 else limit.times(factor)
 

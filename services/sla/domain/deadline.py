@@ -1,7 +1,7 @@
 """One deadline's life: armed, warned, overdue, up the ladder; met or cancelled on the way.
 
-    armed ──(yellow)──> armed ──(red)──> overdue ──(rung 1, 2, …)──> overdue
-      └──────────── met or cancelled <─────┘      met by a refusal → armed or overdue again if dismissed
+armed ──(yellow)──> armed ──(red)──> overdue ──(rung 1, 2, …)──> overdue
+  └──────────── met or cancelled <─────┘      met by a refusal → armed or overdue again if dismissed
 """
 
 from collections.abc import Callable

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from services.feedback.domain.commands import Asker
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import Obligation, ReworkCause, Satisfaction
 from tests.unit.feedback.histories import (
@@ -117,24 +118,24 @@ class AnyHistory(RuleBasedStateMachine):
     # --- people
 
     @rule(result=st.booleans(), by=ASKERS)
-    def check(self, result: bool, by: object) -> None:
-        self.feedback.tell((passed if result else failed)(by=by))  # type: ignore[operator]
+    def check(self, result: bool, by: Asker) -> None:
+        self.feedback.tell((passed if result else failed)(by=by))
 
     @rule(result=st.booleans())
     def community_checks(self, result: bool) -> None:
         self.feedback.tell(passed() if result else failed())
 
     @rule(unit=st.sampled_from(UNITS), score=st.integers(1, 5), by=ASKERS)
-    def rate(self, unit: str, score: int, by: object) -> None:
-        self.feedback.tell(rated(unit, score, by))  # type: ignore[arg-type]
+    def rate(self, unit: str, score: int, by: Asker) -> None:
+        self.feedback.tell(rated(unit, score, by))
 
     @rule(unit=st.sampled_from(UNITS))
     def community_rates(self, unit: str) -> None:
         self.feedback.tell(rated(unit))
 
     @rule(satisfaction=st.sampled_from(Satisfaction), solved=st.booleans(), by=ASKERS)
-    def answer(self, satisfaction: Satisfaction, solved: bool, by: object) -> None:
-        self.feedback.tell(answered(satisfaction, solved, by))  # type: ignore[arg-type]
+    def answer(self, satisfaction: Satisfaction, solved: bool, by: Asker) -> None:
+        self.feedback.tell(answered(satisfaction, solved, by))
 
     # --- what always holds
 
@@ -220,5 +221,5 @@ class AnyHistory(RuleBasedStateMachine):
 
 TestAnyHistory = AnyHistory.TestCase
 TestAnyHistory.settings = settings(
-    max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

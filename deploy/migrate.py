@@ -1,0 +1,112 @@
+"""Brings the database to this release: a schema and a role for each service, then its migrations in order.
+
+Migrations are SQL files, run once each in a transaction of their own and remembered with their hash; a file
+that was changed after it ran is refused. Two migrations at once wait for each other.
+"""
+
+import asyncio
+import os
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+SERVICES = ("intake", "router", "sla", "feedback", "workbench")
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = 7_301_199
+
+
+class MigrationRefused(Exception):
+    """The database cannot be brought to this release; the message says what to do."""
+
+
+def migrations_of(service: str) -> list[Path]:
+    """The runtime's migrations, then the service's own; a service without a log has neither."""
+    own = sorted((ROOT / "services" / service / "sql" / "migrations").glob("*.sql"))
+    if service == "workbench":
+        return own
+    return sorted((ROOT / "shared" / "runtime" / "sql" / "migrations").glob("*.sql")) + own
+
+
+async def migrate(connection: Any, service: str, password: str) -> list[str]:
+    """Bring one service's schema to this release and return the names of what was run."""
+    role = f"chuishao_{service}"
+    await _ensure_role(connection, role, service, password)
+    await connection.execute(f"create schema if not exists {service}")
+    await connection.execute(f"set search_path = {service}")
+    await connection.execute(
+        "create table if not exists migration (name text primary key, sha256 text not null, "
+        "run_at timestamptz not null default clock_timestamp())"
+    )
+    ran = dict(await connection.fetch("select name, sha256 from migration"))
+    run: list[str] = []
+    for path in migrations_of(service):
+        name = f"{path.parent.parent.parent.name}/{path.name}"
+        text = path.read_text(encoding="utf-8")
+        digest = sha256(text.encode()).hexdigest()
+        if name in ran:
+            if ran[name] != digest:
+                raise MigrationRefused(
+                    f"{name} was changed after it ran in schema {service}: put it back and add a new file instead"
+                )
+            continue
+        async with connection.transaction():
+            await connection.execute(text)
+            await connection.execute("insert into migration (name, sha256) values ($1, $2)", name, digest)
+        run.append(name)
+    await _grant(connection, service, role)
+    return run
+
+
+async def _ensure_role(connection: Any, role: str, service: str, password: str) -> None:
+    if not await connection.fetchval("select 1 from pg_roles where rolname = $1", role):
+        await connection.execute(f'create role "{role}" login')
+    quoted = await connection.fetchval("select quote_literal($1::text)", password)
+    await connection.execute(f'alter role "{role}" password {quoted}')
+    await connection.execute(f'alter role "{role}" set search_path = {service}')
+
+
+async def _grant(connection: Any, service: str, role: str) -> None:
+    """A service may use its own schema and no other; its log is append-only even for itself."""
+    for statement in (
+        f'grant usage on schema {service} to "{role}"',
+        f'grant select, insert, update, delete on all tables in schema {service} to "{role}"',
+        f'grant usage on all sequences in schema {service} to "{role}"',
+        f'revoke insert, update, delete on {service}.migration from "{role}"',
+    ):
+        await connection.execute(statement)
+    if await connection.fetchval("select to_regclass($1)", f"{service}.log"):
+        await connection.execute(f'revoke update, delete, truncate on {service}.log from "{role}"')
+
+
+async def migrate_all(admin_url: str, passwords: dict[str, str]) -> None:
+    """Bring every service's schema to this release."""
+    connection = await asyncpg.connect(admin_url, timeout=10)
+    try:
+        await connection.execute("select pg_advisory_lock($1)", LOCK)
+        for service in SERVICES:
+            run = await migrate(connection, service, passwords[service])
+            print(f"{service}: {', '.join(run) if run else 'up to date'}")
+    finally:
+        await connection.close()
+
+
+def main() -> int:
+    try:
+        admin_url = os.environ["CHUISHAO_POSTGRES_ADMIN_URL"]
+        passwords = {name: os.environ[f"CHUISHAO_{name.upper()}_POSTGRES_PASSWORD"] for name in SERVICES}
+    except KeyError as missing:
+        print(f"migrate: set {missing.args[0]}", file=sys.stderr)
+        return 2
+    try:
+        asyncio.run(migrate_all(admin_url, passwords))
+    except (MigrationRefused, OSError, asyncpg.PostgresError) as error:
+        print(f"migrate: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Creates the topics this release uses: the case-keyed ones, and two (with their dead letters) for each unit."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from aiokafka.errors import KafkaError
+
+from shared.contracts.topics import TOPICS, assignments_topic, dead_letter_topic, reports_topic
+from shared.contracts.units import UnitTree, read_units
+from shared.contracts.vocabulary import UnitKind
+from shared.runtime.kafka import create_topics
+from shared.runtime.settings import KafkaSettings, ServiceSettings
+
+HANDLING_KINDS = (UnitKind.STREET, UnitKind.COMMUNITY, UnitKind.DEPARTMENT, UnitKind.UTILITY)
+
+
+def topic_names(tree: UnitTree) -> list[str]:
+    """Every topic of a district with these units."""
+    shared = [topic.name for topic in TOPICS if "<" not in topic.name]
+    read_by_us = [topic.name for topic in TOPICS if "<" not in topic.name and topic.name != "hotline.replies"]
+    handling = [unit.code for unit in tree if unit.kind in HANDLING_KINDS]
+    reports = [reports_topic(code) for code in handling]
+    return [
+        *shared,
+        *map(dead_letter_topic, read_by_us),
+        *map(assignments_topic, handling),
+        *reports,
+        *map(dead_letter_topic, reports),
+    ]
+
+
+def apply(setup: Path) -> list[str]:
+    """Create what is missing and return its names."""
+    return asyncio.run(create_topics(KafkaSettings(), topic_names(read_units(setup / "units.yaml"))))
+
+
+def main() -> int:
+    if sys.argv[1:] != ["apply"]:
+        print("usage: python -m deploy.topics apply", file=sys.stderr)
+        return 2
+    try:
+        created = apply(ServiceSettings().setup)
+    except (KafkaError, OSError, ValueError) as error:
+        print(f"topics: {error}", file=sys.stderr)
+        return 1
+    print(f"topics: {len(created)} created" if created else "topics: all there")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

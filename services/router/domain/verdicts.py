@@ -1,0 +1,107 @@
+"""What follows from the facts of feedback and sla: rework, closing, overdue, escalation, archiving."""
+
+from datetime import datetime
+
+from services.router.domain.case import Case, decided, nothing
+from shared.contracts import facts as f
+from shared.contracts.vocabulary import ActorKind, Obligation, ReworkCause, Role, Stage
+from shared.runtime.road import Decision
+
+CLOCK = f.Actor(kind=ActorKind.CLOCK)
+
+_NOBODYS_FAULT = (Obligation.RATE, Obligation.ARCHIVE)
+"""Obligations that lapse: silence is allowed, so it is not overdue."""
+
+
+def check(case: Case, checked: f.FeedbackChecked, now: datetime) -> Decision[Case]:
+    """验单: passed, it waits to be rated; failed, it is reworked with a fresh, shorter clock."""
+    if case.stage is not Stage.CHECKING or checked.round != case.round:
+        return nothing(f"checked in {case.stage}, round {case.round}")
+    if checked.passed:
+        return decided(
+            case, [case.state(f.CaseChecked, Stage.RATING, checked.actor, passed=True, note=checked.note)], now
+        )
+    failed = case.state(f.CaseChecked, Stage.CHECKING, checked.actor, passed=False, note=checked.note)
+    return decided(case, [failed, rework(case, ReworkCause.CHECK_FAILED, checked.actor, checked.note)], now)
+
+
+def conclude(case: Case, concluded: f.FeedbackConcluded, now: datetime) -> Decision[Case]:
+    """评单: answered, written off and closed; or reopened."""
+    if case.stage is not Stage.RATING or concluded.round != case.round:
+        return nothing(f"concluded in {case.stage}, round {case.round}")
+    if not concluded.close:
+        reason = concluded.reason.zh
+        return decided(case, [rework(case, ReworkCause.RESIDENT_UNSATISFIED, concluded.actor, reason)], now)
+    assert case.ledger is not None, "a case that is rated has been dispatched"
+    closed = case.state(
+        f.CaseClosed,
+        Stage.CLOSED,
+        concluded.actor,
+        answer=answer(case),
+        ledger=case.ledger,
+        reason=concluded.reason,
+        assignments=tuple(one.made() for one in case.present),
+    )
+    return decided(case, [closed], now)
+
+
+def answer(case: Case) -> str:
+    """What the reporter and the source are told: the lead's result first, then the co-handlers'."""
+    ordered = sorted(case.present, key=lambda one: one.role is not Role.LEAD)
+    return "\n".join(one.result for one in ordered if one.result)
+
+
+def rework(case: Case, cause: ReworkCause, actor: f.Actor, explanation: str) -> f.CaseReworkOrdered:
+    """The same units once more, in a new round."""
+    made = tuple(
+        case.assign(one.unit, one.role, case.round + 1, len(case.assignments) + place)
+        for place, one in enumerate(case.present)
+    )
+    return case.state(
+        f.CaseReworkOrdered,
+        Stage.REWORK,
+        actor,
+        cause=cause,
+        matter=case.matter,
+        assignments=made,
+        round=case.round + 1,
+        explanation=explanation,
+    )
+
+
+def overdue(case: Case, fact: f.DeadlineOverdue, now: datetime) -> Decision[Case]:
+    """Record what was not met in time; archive what nobody objected to."""
+    if fact.obligation is Obligation.ARCHIVE and case.stage is Stage.CLOSED:
+        return decided(case, [case.state(f.CaseArchived, Stage.ARCHIVED, CLOCK)], now)
+    if fact.obligation in _NOBODYS_FAULT:
+        return nothing(f"{fact.obligation} lapsed")
+    if case.is_final:
+        return nothing(f"overdue in {case.stage}")
+    assignment = case.assignment_of(fact.unit) if fact.unit else None
+    recorded = case.state(
+        f.CaseOverdue,
+        case.stage,
+        CLOCK,
+        obligation=fact.obligation,
+        unit=fact.unit,
+        assignment_id=assignment.assignment_id if assignment else None,
+        generation=fact.generation,
+        due_at=fact.due_at,
+    )
+    return decided(case, [recorded], now)
+
+
+def escalate(case: Case, fact: f.DeadlineEscalated, now: datetime) -> Decision[Case]:
+    """A rung of the ladder was reached: recorded with who was told."""
+    if case.is_final or fact.obligation in _NOBODYS_FAULT:
+        return nothing(f"escalated in {case.stage}")
+    recorded = case.state(
+        f.CaseEscalated,
+        case.stage,
+        CLOCK,
+        obligation=fact.obligation,
+        unit=fact.unit,
+        rung=fact.rung,
+        told=fact.told,
+    )
+    return decided(case, [recorded], now)

@@ -1,0 +1,236 @@
+"""Short ways to write down times, facts and a case's story for the clock's tests."""
+
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID, uuid5
+
+from services.sla.domain import clock
+from services.sla.domain.calendar import SHANGHAI, StateCalendar
+from services.sla.domain.clock import ClockState, DeadlineReached
+from services.sla.domain.deadline import Deadline, Rules
+from services.sla.domain.policy import read_policy
+from services.sla.main import HANDLERS, handlers_by
+from shared.contracts import facts as f
+from shared.contracts.units import Unit, build_tree
+from shared.contracts.vocabulary import (
+    ActorKind,
+    AppealType,
+    DeclineReason,
+    Ledger,
+    Level,
+    Obligation,
+    ReworkCause,
+    Role,
+    Source,
+    Stage,
+    UnitKind,
+    Urgency,
+)
+from shared.runtime.road import FromTimer, Input
+
+HUB, STREET, COMMUNITY, WATER, POWER = "hub", "street", "community", "util-water", "util-power"
+POLICY = Path("deploy/district/policy.yaml")
+NAMESPACE = UUID(int=1)
+CASE = UUID(int=12)
+_REASON = f.Reason(zh="规则", en="a rule")
+_BASE = {"number": "C-1", "source": Source.COMMUNITY, "actor": f.Actor(kind=ActorKind.RULE)}
+
+F = TypeVar("F", bound=f.CaseFact)
+
+
+def local(written: str) -> datetime:
+    """`2026-09-18 16:00`, by the clock on the wall in Shanghai."""
+    return datetime.fromisoformat(written).replace(tzinfo=SHANGHAI)
+
+
+def wall(at: datetime | None) -> str:
+    """The other way round; seconds only where there are any."""
+    if at is None:
+        return ""
+    shown = at.astimezone(SHANGHAI).replace(tzinfo=None)
+    return shown.isoformat(" ", "seconds" if shown.second else "minutes")
+
+
+@lru_cache
+def rules(file: Path = POLICY) -> Rules:
+    units = [
+        Unit(code=HUB, name="区级治理中心", kind=UnitKind.HUB),
+        Unit(code=STREET, name="东湖街道", kind=UnitKind.STREET, parent=HUB),
+        Unit(code=COMMUNITY, name="湖畔社区", kind=UnitKind.COMMUNITY, parent=STREET),
+        Unit(code=WATER, name="供水公司", kind=UnitKind.UTILITY, parent=HUB),
+        Unit(code=POWER, name="供电公司", kind=UnitKind.UTILITY, parent=HUB),
+    ]
+    policy = read_policy(file.read_text(encoding="utf-8"), str(file))
+    own = StateCalendar()
+    return Rules(policy, build_tree(units, "1"), lambda _unit: own)
+
+
+def matter(urgency: Urgency = Urgency.NORMAL) -> f.Matter:
+    return f.Matter(
+        number="C-1",
+        source=Source.COMMUNITY,
+        appeal_type=AppealType.HELP,
+        urgency=urgency,
+        title="井盖缺失",
+        content="小区门口井盖缺失",
+        region=COMMUNITY,
+        whistle_blower=COMMUNITY,
+        received_at=local("2026-09-18 15:00"),
+    )
+
+
+def assigned(*units: str, turn: int = 1) -> tuple[f.AssignmentMade, ...]:
+    return tuple(
+        f.AssignmentMade(
+            assignment_id=uuid5(NAMESPACE, f"{unit} {turn}"),
+            unit=unit,
+            role=Role.LEAD if number == 0 else Role.CO_HANDLER,
+            round=turn,
+        )
+        for number, unit in enumerate(units)
+    )
+
+
+def opened(stage: Stage = Stage.VERIFYING, urgency: Urgency = Urgency.NORMAL) -> f.CaseOpened:
+    return f.CaseOpened(stage=stage, matter=matter(urgency), **_BASE)
+
+
+def accepted(urgency: Urgency = Urgency.NORMAL) -> f.CaseAccepted:
+    return f.CaseAccepted(stage=Stage.TO_DISPATCH, urgency=urgency, **_BASE)
+
+
+def declined() -> f.CaseDeclined:
+    return f.CaseDeclined(stage=Stage.DECLINED, reason=DeclineReason.UNTRUE, explanation="不属实", **_BASE)
+
+
+def sent_to_desk(desk: str = HUB) -> f.CaseSentToDesk:
+    return f.CaseSentToDesk(stage=Stage.TO_DISPATCH, desk=desk, reason=_REASON, **_BASE)
+
+
+def dispatched(*units: str) -> f.CaseDispatched:
+    return f.CaseDispatched(
+        stage=Stage.DISPATCHED,
+        level=Level.DEPARTMENT,
+        matter=matter(),
+        assignments=assigned(*units),
+        ledger=Ledger.FIXED_DEADLINE,
+        reason=_REASON,
+        **_BASE,
+    )
+
+
+def _about(unit: str, turn: int = 1) -> dict[str, object]:
+    return {"unit": unit, "assignment_id": uuid5(NAMESPACE, f"{unit} {turn}")}
+
+
+def signed_in(unit: str, stage: Stage = Stage.HANDLING) -> f.CaseSignedIn:
+    return f.CaseSignedIn(stage=stage, **_about(unit), **_BASE)
+
+
+def refused(unit: str, stage: Stage = Stage.REFUSAL_REVIEW) -> f.CaseRefused:
+    return f.CaseRefused(stage=stage, reason="非我单位职责", basis="三定方案", count=1, **_about(unit), **_BASE)
+
+
+def ruled(unit: str, upheld: bool, stage: Stage) -> f.CaseRefusalRuled:
+    return f.CaseRefusalRuled(stage=stage, upheld=upheld, reason="裁定", **_about(unit), **_BASE)
+
+
+def progressed(unit: str, contacted: bool = True) -> f.CaseProgressed:
+    return f.CaseProgressed(stage=Stage.HANDLING, note="已联系", contacted=contacted, **_about(unit), **_BASE)
+
+
+def unit_done(unit: str, stage: Stage = Stage.HANDLED) -> f.CaseUnitDone:
+    return f.CaseUnitDone(stage=stage, result="已修复", **_about(unit), **_BASE)
+
+
+def handled(*units: str, turn: int = 1) -> f.CaseHandled:
+    return f.CaseHandled(
+        stage=Stage.CHECKING, units=units, round=turn, resident_to_ask=False, whistle_blower=COMMUNITY, **_BASE
+    )
+
+
+def checked(passed: bool = True) -> f.CaseChecked:
+    return f.CaseChecked(stage=Stage.RATING if passed else Stage.CHECKING, passed=passed, **_BASE)
+
+
+def rework(*units: str, cause: ReworkCause = ReworkCause.CHECK_FAILED, turn: int = 2) -> f.CaseReworkOrdered:
+    return f.CaseReworkOrdered(
+        stage=Stage.REWORK,
+        cause=cause,
+        matter=matter(),
+        assignments=assigned(*units, turn=turn),
+        round=turn,
+        **_BASE,
+    )
+
+
+def closed() -> f.CaseClosed:
+    return f.CaseClosed(
+        stage=Stage.CLOSED,
+        answer="已修复",
+        ledger=Ledger.FIXED_DEADLINE,
+        reason=_REASON,
+        assignments=(),
+        **_BASE,
+    )
+
+
+def archived() -> f.CaseArchived:
+    return f.CaseArchived(stage=Stage.ARCHIVED, **_BASE)
+
+
+class Story:
+    """One case's clock as its facts come in, through the same map that the service uses."""
+
+    def __init__(self, given: Rules | None = None) -> None:
+        self.rules = given or rules()
+        self._handlers = handlers_by(self.rules)
+        self.state: ClockState | None = None
+        self.stated: list[f.DeadlineFact] = []
+
+    def tell(self, at: datetime, *facts: f.CaseFact) -> "Story":
+        for fact in facts:
+            decision = self._handlers[type(fact)](self.state, Input(CASE, fact, "id", FromTimer()), at)
+            self.state = decision.state or self.state
+        return self
+
+    def until(self, now: datetime, late: datetime | None = None) -> "Story":
+        """Let the timer take every step that is due by `now`, each at its time or, given `late`, all then."""
+        while True:
+            due = [one for one in self.deadlines if one.next_at is not None and one.next_at <= now]
+            if not due:
+                return self
+            self.take(min(due, key=lambda one: str(one.next_at)), late)
+
+    def take(self, one: Deadline, at: datetime | None = None) -> "Story":
+        assert one.next_at is not None
+        found = DeadlineReached(
+            unit=one.unit, obligation=one.obligation, generation=one.generation, step=one.next_step, at=one.next_at
+        )
+        decision = self._handlers[DeadlineReached](self.state, Input(CASE, found, "id", FromTimer()), at or one.next_at)
+        self.state = decision.state or self.state
+        self.stated.extend(fact for fact in decision.facts if isinstance(fact, f.DeadlineFact))
+        return self
+
+    @property
+    def deadlines(self) -> tuple[Deadline, ...]:
+        return self.state.deadlines if self.state is not None else ()
+
+    def live(self) -> set[tuple[str, str]]:
+        return {(one.unit, one.obligation.value) for one in self.deadlines if one.is_live}
+
+    def last(self, obligation: Obligation, unit: str | None = None) -> Deadline:
+        """The latest deadline of its kind."""
+        return [one for one in self.deadlines if one.obligation is obligation and unit in (None, one.unit)][-1]
+
+    def said(self) -> list[str]:
+        """What the clock has stated: `sign_in util-water overdue 17:00`."""
+        return [
+            f"{one.obligation} {one.unit} {one.NAME.split('.')[1]}" + (f" {one.rung}" if hasattr(one, "rung") else "")
+            for one in self.stated
+        ]
+
+
+__all__ = [name for name in dir() if not name.startswith("_")] + ["HANDLERS", "clock"]

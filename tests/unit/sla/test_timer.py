@@ -1,0 +1,371 @@
+"""The timer in memory: once, never early, whatever crashes, jumps or lags behind. No test sleeps."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.sla import metrics
+from services.sla.domain.clock import ClockState
+from services.sla.timer import MOST_AT_ONCE, PATIENCE_SECONDS
+from shared.contracts.facts import DeadlineOverdue
+from shared.contracts.topics import SHARDS, shard_of
+from shared.contracts.vocabulary import Stage, Urgency
+from shared.runtime import failpoints
+from shared.runtime.memory import Away, MemoryTransaction
+from shared.runtime.road import Versioned
+from tests.unit.sla import builders as b
+from tests.unit.sla.rig import Rig, Time, case
+
+CRITICAL = Urgency.CRITICAL
+
+
+@pytest.fixture(autouse=True)
+def disarmed() -> Iterator[None]:
+    yield
+    failpoints.install(None)
+
+
+async def waiting(rig: Rig, cases: int = 1) -> Rig:
+    """Critical cases that wait to be verified: yellow after 8 minutes, red after 10."""
+    for number in range(cases):
+        await rig.tell(number, b.opened(urgency=CRITICAL))
+    return rig
+
+
+async def test_each_step_is_taken_when_its_time_has_come() -> None:
+    rig = await waiting(Rig())
+    assert await rig.settle() == 1.0
+    rig.time.advance(minutes=8, microseconds=-1)
+    await rig.settle()
+    assert rig.said() == []
+    rig.time.advance(microseconds=1)
+    await rig.settle()
+    assert rig.said() == ["accept warned"]
+    rig.time.advance(minutes=2)
+    await rig.settle()
+    assert rig.said() == ["accept warned", "accept overdue"]
+
+
+async def test_it_sleeps_until_the_next_step() -> None:
+    rig = await waiting(Rig())
+    await rig.settle()
+    rig.time.advance(minutes=8, seconds=-0.25)
+    assert await rig.settle() == pytest.approx(0.25)
+
+
+async def test_what_is_armed_sooner_than_the_rest_wakes_it() -> None:
+    rig = await waiting(Rig())
+    await rig.settle()
+    rig.agenda.changed.clear()
+    await rig.tell(1, b.opened(urgency=Urgency.NORMAL))
+    assert not rig.agenda.changed.is_set()
+    rig.time.advance(minutes=-1)
+    await rig.tell(2, b.opened(urgency=CRITICAL))
+    assert rig.agenda.changed.is_set()
+
+
+async def test_what_is_due_in_more_than_ten_minutes_is_found_when_its_time_comes() -> None:
+    rig = Rig()
+    await rig.tell(0, b.opened(urgency=Urgency.NORMAL))  # yellow after 96 minutes
+    for _ in range(95):
+        rig.time.advance(minutes=1)
+        await rig.settle()
+    assert rig.said() == []
+    rig.time.advance(minutes=1)
+    await rig.settle()
+    assert rig.said() == ["accept warned"]
+
+
+async def test_what_is_met_is_not_fired() -> None:
+    rig = await waiting(Rig())
+    rig.time.advance(minutes=5)
+    await rig.tell(0, b.accepted(CRITICAL), b.dispatched(b.WATER), b.signed_in(b.WATER), b.unit_done(b.WATER))
+    rig.time.advance(minutes=60)
+    await rig.settle()
+    assert rig.said() == []
+
+
+async def test_many_at_once_go_in_capped_batches_oldest_first() -> None:
+    rig = Rig()
+    for number in range(1200):
+        rig.time.advance(milliseconds=1)
+        await rig.tell(number, b.opened(urgency=CRITICAL))
+    await rig.settle()
+    rig.time.advance(minutes=9)
+    taken = []
+    while await rig.timer.turn() == 0.0:
+        taken.append(len(rig.stated()))
+    assert taken == [MOST_AT_ONCE, 2 * MOST_AT_ONCE, 1200]
+    for shard in range(SHARDS):
+        started = [fact.started_at for of, fact in rig.stated() if shard_of(of) == shard]
+        assert started == sorted(started)
+
+
+async def test_after_an_outage_the_ladder_is_caught_up_and_yellow_is_past() -> None:
+    """Down from 9:00 to 9:18. Red was at 9:10, the first two rungs at 9:12:30 and 9:15."""
+    rig = await waiting(Rig())
+    rig.time.advance(minutes=18)
+    await rig.settle()
+    assert rig.said() == ["accept overdue", "accept escalated", "accept escalated"]
+
+
+# --- whoever does it ---
+
+
+async def test_two_timers_on_one_store_take_each_step_once() -> None:
+    one = await waiting(Rig(), cases=300)
+    other = Rig(one.time, one.store)
+    one.time.advance(minutes=10)
+    await asyncio.gather(one.settle(), other.settle(), one.settle(), other.settle())
+    assert Counter(one.fired()) == {(case(number), "accept", b.COMMUNITY, 1): 1 for number in range(300)}
+
+
+@pytest.mark.parametrize("place", ["before_commit", "after_commit"])
+async def test_killed_in_the_middle_it_fires_once(place: str) -> None:
+    rig = await waiting(Rig(), cases=20)
+    rig.time.advance(minutes=10)
+
+    class Killed(BaseException):
+        pass
+
+    def die(reached: str) -> None:
+        if reached == place:
+            failpoints.install(None)
+            raise Killed
+
+    failpoints.install(die)
+    with pytest.raises(Killed):
+        await rig.settle()
+    again = Rig(rig.time, rig.store)
+    await again.settle()
+    assert len(again.fired()) == len(set(again.fired())) == 20
+
+
+@pytest.mark.parametrize("place", ["before_commit", "after_commit"])
+async def test_a_commit_of_which_nobody_knows_is_tried_again_and_fires_once(place: str) -> None:
+    rig = await waiting(Rig(), cases=20)
+    rig.time.advance(minutes=10)
+
+    def break_off(reached: str) -> None:
+        if reached == place:
+            failpoints.install(None)
+            raise Away("the connection broke")
+
+    failpoints.install(break_off)
+    await rig.settle()
+    assert len(rig.fired()) == len(set(rig.fired())) == 20
+
+
+async def test_only_our_shards_and_new_ones_from_the_beginning() -> None:
+    rig = await waiting(Rig(), cases=60)
+    ours = {0, 1, 2}
+    rig.held.shards = set(ours)
+    rig.time.advance(minutes=10)
+    await rig.settle()
+    assert {shard_of(of) for of, *_ in rig.fired()} == ours
+    rig.held.shards = set(range(SHARDS))
+    await rig.settle()
+    assert len(rig.fired()) == 60
+
+
+async def test_what_becomes_due_in_the_past_is_found_at_once() -> None:
+    """Sign in within 15 minutes; refused after 5, dismissed after 20: red at once, though 9:15 was passed before."""
+    rig = await waiting(Rig())
+    await rig.tell(0, b.accepted(CRITICAL), b.dispatched(b.WATER))
+    rig.time.advance(minutes=5)
+    await rig.tell(0, b.refused(b.WATER))
+    rig.time.advance(minutes=15)
+    await rig.settle()
+    assert "sign_in overdue" not in rig.said()
+    await rig.tell(0, b.ruled(b.WATER, False, Stage.DISPATCHED))
+    await rig.settle()
+    assert "sign_in overdue" in rig.said()
+    assert "sign_in warned" not in rig.said()
+
+
+async def test_what_nobody_told_it_of_is_found_by_the_sweep() -> None:
+    """Another process wrote it, with a time that was passed already."""
+    rig, other = Rig(), Rig()
+    await rig.settle()
+    rig.time.advance(minutes=30)
+    await rig.settle()
+    other = Rig(rig.time, rig.store)
+    rig.time.shown -= timedelta(minutes=25)
+    await other.tell(0, b.opened(urgency=CRITICAL))
+    rig.time.shown += timedelta(minutes=25)
+    for _ in range(60):
+        rig.time.advance(seconds=1)
+        await rig.settle()
+    assert "accept overdue" in rig.said()
+
+
+async def test_facts_not_read_yet_may_say_that_it_was_met_so_it_waits_but_not_for_ever() -> None:
+    rig = await waiting(Rig())
+    rig.time.advance(minutes=10)
+    rig.behind = True
+    assert await rig.settle() > 0
+    assert rig.said() == []
+    rig.time.advance(seconds=PATIENCE_SECONDS)
+    await rig.settle()
+    assert rig.said() == ["accept overdue"]
+
+
+# --- the clock ---
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(hours=-1), timedelta(seconds=4)])
+async def test_while_the_databases_clock_jumps_nothing_fires(jump: timedelta) -> None:
+    """Two seconds before red, yellow not taken yet, the clock jumps: nothing is said for a minute."""
+    rig = await waiting(Rig())
+    await rig.settle()
+    rig.time.advance(minutes=10, seconds=-2)
+    rig.time.jump(seconds=jump.total_seconds())
+    for _ in range(60):
+        await rig.settle()
+        assert rig.said() == []
+        assert metrics.CLOCK_JUMPED.collect()[0].samples[0].value == 1
+        rig.time.advance(seconds=1)
+
+
+async def test_it_goes_on_when_the_clock_is_back_and_has_run_evenly() -> None:
+    rig = await waiting(Rig())
+    await rig.settle()
+    rig.time.jump(hours=1)
+    for _ in range(10):
+        rig.time.advance(seconds=1)
+        await rig.settle()
+    assert rig.said() == []
+    rig.time.jump(hours=-1)
+    for _ in range(62):
+        rig.time.advance(seconds=1)
+        await rig.settle()
+    assert rig.watch.trusted
+    assert rig.said() == []
+    rig.time.advance(minutes=9)
+    await rig.settle()
+    assert rig.said() == ["accept overdue"]
+    assert rig.earliest() >= timedelta(0)
+
+
+async def test_a_jump_seen_only_inside_the_transaction_stops_it_there() -> None:
+    """The look ahead was before the jump; the update must not run on the new time."""
+    rig = await waiting(Rig())
+    await rig.settle()
+    rig.time.advance(minutes=8)
+    rig.time.jump(hours=1)
+    await rig.settle()
+    assert rig.said() == []
+
+
+# --- what goes wrong ---
+
+
+async def test_a_deadline_that_cannot_be_taken_is_put_off_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = await waiting(Rig(), cases=40)
+    save = rig.states.save
+    broken = case(17)
+
+    async def failing(transaction: MemoryTransaction, states: Mapping[UUID, Versioned[ClockState]]) -> None:
+        if broken in states:
+            raise ZeroDivisionError("our own fault")
+        await save(transaction, states)
+
+    monkeypatch.setattr(rig.states, "save", failing)
+    rig.time.advance(minutes=10)
+    await rig.settle()
+    assert {of for of, *_ in rig.fired()} == {case(number) for number in range(40)} - {broken}
+    monkeypatch.setattr(rig.states, "save", save)
+    for _ in range(62):
+        rig.time.advance(seconds=1)
+        await rig.settle()
+    assert len(rig.fired()) == len(set(rig.fired())) == 40
+
+
+async def test_the_store_being_away_ends_nothing() -> None:
+    rig = await waiting(Rig())
+    rig.store.away = True
+    running = asyncio.create_task(rig.timer.run())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not running.done()
+    running.cancel()
+
+
+moves = st.one_of(
+    st.tuples(st.just("open"), st.integers(0, 30)),
+    st.tuples(st.just("accept"), st.integers(0, 30)),
+    st.tuples(st.just("dispatch"), st.integers(0, 30)),
+    st.tuples(st.just("wait"), st.integers(1, 600)),
+    st.tuples(st.just("turn"), st.integers(0, 1)),
+    st.tuples(st.just("crash"), st.sampled_from(["before_commit", "after_commit"])),
+    st.tuples(st.just("shards"), st.integers(0, 2**SHARDS - 1)),
+)
+
+
+@given(st.lists(moves, max_size=60))
+@settings(deadline=None, max_examples=150)
+def test_once_never_early_and_all_of_them_whatever_happens(history: Collection[tuple[str, int | str]]) -> None:
+    asyncio.run(_play(history))
+
+
+async def _play(history: Collection[tuple[str, int | str]]) -> None:
+    time = Time()
+    first = Rig(time)
+    rigs = [first, Rig(time, first.store)]
+    told: dict[int, list[str]] = {}
+
+    def crash_at(place: str) -> None:
+        def raise_there(reached: str) -> None:
+            if reached == place:
+                failpoints.install(None)
+                raise Away("crash")
+
+        failpoints.install(raise_there)
+
+    for move, what in history:
+        match move, what:
+            case ("open", int(number)) if number not in told:
+                told[number] = ["open"]
+                await rigs[number % 2].tell(number, b.opened(urgency=CRITICAL))
+            case ("accept", int(number)) if told.get(number) == ["open"]:
+                told[number].append("accept")
+                await rigs[number % 2].tell(number, b.accepted(CRITICAL))
+            case ("dispatch", int(number)) if told.get(number) == ["open", "accept"]:
+                told[number].append("dispatch")
+                await rigs[number % 2].tell(number, b.dispatched(b.WATER))
+            case ("wait", int(seconds)):
+                time.advance(seconds=seconds)
+            case ("turn", int(which)):
+                await rigs[which].timer.turn()
+            case ("crash", str(place)):
+                crash_at(place)
+            case ("shards", int(bits)):
+                rigs[0].held.shards = {shard for shard in range(SHARDS) if bits >> shard & 1}
+                rigs[1].held.shards = set(range(SHARDS)) - rigs[0].held.shards
+    failpoints.install(None)
+    rigs[0].held.shards = set(range(SHARDS))
+    time.advance(days=1)
+    await rigs[0].settle()
+    reds = rigs[0].fired()
+    assert len(reds) == len(set(reds))
+    assert rigs[0].earliest() >= timedelta(0)
+    assert len(reds) == sum(_reds(rigs[0], number) for number in told)
+    for of, fact in rigs[0].stated():
+        if isinstance(fact, DeadlineOverdue):
+            assert of in {case(number) for number in told}
+
+
+def _reds(rig: Rig, number: int) -> int:
+    """How many of a case's deadlines are, or were, overdue by their own rows: the log must say as many."""
+    state = rig.store.tables.states[case(number)].state
+    assert isinstance(state, ClockState)
+    assert all(one.fired_at is not None for one in state.deadlines if one.is_live)
+    return sum(one.fired_at is not None for one in state.deadlines)
