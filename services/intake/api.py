@@ -23,6 +23,7 @@ from services.intake.domain.whistle import DeclineOrder, ReceiveWhistle, SealedR
 from services.intake.doors import (
     BY_KEY,
     BY_TOKEN,
+    IDEMPOTENT,
     Asker,
     Documented,
     Doors,
@@ -59,7 +60,7 @@ router = APIRouter(route_class=SpokenRoute)
     tags=["whistles"],
     summary="吹哨 · blow the whistle",
     responses={**_KNOWN, **problems(400, 409, 413, 422)},
-    dependencies=BY_TOKEN,
+    dependencies=[*BY_TOKEN, *IDEMPOTENT],
 )
 async def blow_whistle(
     body: WhistleBody, request: Request, response: Response, doors: Here, who: StaffMember
@@ -102,7 +103,7 @@ async def blow_whistle(
     tags=["orders"],
     summary="居民点单 · a resident orders",
     responses={**_KNOWN, **problems(400, 413, 422)},
-    dependencies=BY_TOKEN,
+    dependencies=[*BY_TOKEN, *IDEMPOTENT],
 )
 async def order(body: OrderBody, request: Request, response: Response, doors: Here, who: Resident) -> Receipt:
     """A resident's order. Its community verifies it; until then it is no whistle."""
@@ -164,7 +165,7 @@ async def waiting_orders(
     tags=["orders"],
     summary="核实 · the community verifies an order",
     responses=problems(400, 404, 409, 422),
-    dependencies=BY_TOKEN,
+    dependencies=[*BY_TOKEN, *IDEMPOTENT],
 )
 async def verify(case_id: UUID, body: VerifyBody, request: Request, doors: Here, who: StaffMember) -> Receipt:
     """The order is true and becomes a whistle. By its community, or by the hub in its stead; once."""
@@ -185,7 +186,7 @@ async def verify(case_id: UUID, body: VerifyBody, request: Request, doors: Here,
     tags=["orders"],
     summary="不予受理 · the community declines an order",
     responses=problems(400, 404, 409, 422),
-    dependencies=BY_TOKEN,
+    dependencies=[*BY_TOKEN, *IDEMPOTENT],
 )
 async def decline(case_id: UUID, body: DeclineBody, request: Request, doors: Here, who: StaffMember) -> Receipt:
     """The order is not accepted; reason and explanation go back to the resident. Final."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Protocol, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Request, Response, Security
+from fastapi import Depends, Header, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
@@ -66,11 +66,13 @@ def by_reference(source: Source, source_ref: str | None) -> tuple[DoorKey, ...]:
 
 # --- who is asking --------------------------------------------------------------------------------------
 
+# These are coroutines because the framework would send each plain function through a thread of its own.
+
 _bearer = HTTPBearer(auto_error=False, description="a signed access token: `chuishao token`, later the sign-in pages")
 _api_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="a system's key, such as 12345's")
 
 
-def doors_of(request: Request) -> Doors:
+async def doors_of(request: Request) -> Doors:
     doors: Doors = request.app.state.intake
     return doors
 
@@ -78,16 +80,32 @@ def doors_of(request: Request) -> Doors:
 Here = Annotated[Doors, Depends(doors_of)]
 
 
-def asker(request: Request, doors: Here) -> Identity:
+async def asker(request: Request, doors: Here) -> Identity:
     return doors.gatekeeper.identify(request)
 
 
 Asker = Annotated[Identity, Depends(asker)]
+
+
+async def _idempotency_key(
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=200,
+            description="a key of your own choice: the same key and body within 7 days is the same request",
+        ),
+    ] = None,
+) -> None:
+    """Only described here; the road reads it."""
+
+
+IDEMPOTENT = [Depends(_idempotency_key)]
 BY_TOKEN = [Security(_bearer)]
 BY_KEY = [Security(_api_key)]
 
 
-def staff(identity: Asker, doors: Here) -> Staff:
+async def staff(identity: Asker, doors: Here) -> Staff:
     """The unit a staff member acts for. Raises `Refused` (403) for others, and for a unit that is not in the tree."""
     if identity.kind is not ActorKind.STAFF:
         raise forbidden(
@@ -108,7 +126,7 @@ def staff(identity: Asker, doors: Here) -> Staff:
 StaffMember = Annotated[Staff, Depends(staff)]
 
 
-def resident(identity: Asker) -> Identity:
+async def resident(identity: Asker) -> Identity:
     if identity.kind is not ActorKind.RESIDENT:
         raise forbidden(
             "residents_only",
@@ -121,7 +139,7 @@ def resident(identity: Asker) -> Identity:
 Resident = Annotated[Identity, Depends(resident)]
 
 
-def hotline(identity: Asker) -> Identity:
+async def hotline(identity: Asker) -> Identity:
     if identity.kind is not ActorKind.HOTLINE:
         raise forbidden(
             "hotline_only",

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial, wraps
-from typing import TypeVar
+from functools import wraps
+from typing import TypeAlias, TypeVar
 
 from services.router.domain import assignments, desk, opening, verdicts
 from services.router.domain.case import Case, nothing, refused
 from services.router.domain.opening import District
 from shared.contracts import facts as f
 from shared.runtime.road import Decision, Input
-from shared.runtime.service import Handler
 
 M = TypeVar("M")
-OnCase = Callable[[District, Case, Input[M], datetime], Decision[Case]]
+OnCase: TypeAlias = Callable[[District, Case, Input[M], datetime], Decision[Case]]
+OnInput: TypeAlias = Callable[[District, Case | None, Input[M], datetime], Decision[Case]]
 
 
-def fact_about_a_case(handler: OnCase[M]) -> Callable[[District, Case | None, Input[M], datetime], Decision[Case]]:
+def fact_about_a_case(handler: OnCase[M]) -> OnInput[M]:
     """For facts of other services: one about a case that is not there is passed over."""
 
     @wraps(handler)
@@ -26,7 +26,7 @@ def fact_about_a_case(handler: OnCase[M]) -> Callable[[District, Case | None, In
     return handle
 
 
-def hub_command(handler: OnCase[M]) -> Callable[[District, Case | None, Input[M], datetime], Decision[Case]]:
+def hub_command(handler: OnCase[M]) -> OnInput[M]:
     """For what only the hub may ask: anyone else is refused with the reason."""
 
     @wraps(handler)
@@ -103,8 +103,3 @@ def rule_on_refusal(district: District, case: Case, item: Input[desk.RuleOnRefus
 @hub_command
 def order_rework(_: District, case: Case, item: Input[desk.OrderRework], now: datetime) -> Decision[Case]:
     return desk.order_rework(case, item.message, now)
-
-
-def with_district(district: District, handlers: dict[type, Callable[..., Decision[Case]]]) -> dict[type, Handler]:
-    """The map, each handler bound to the district it decides for."""
-    return {message: partial(handler, district) for message, handler in handlers.items()}

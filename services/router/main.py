@@ -3,11 +3,13 @@
 Reading order: here → handlers.py → domain/ → store.py.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from services.router import handlers as h
 from services.router.api import routes
 from services.router.domain import desk
+from services.router.domain.case import Case
 from services.router.domain.opening import District
 from services.router.domain.rules import read_rules
 from services.router.projection import project
@@ -16,11 +18,12 @@ from services.router.store import CaseStates
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES
 from shared.contracts.units import read_units
-from shared.runtime.service import Service, ignore, run
+from shared.runtime.road import Decision
+from shared.runtime.service import Handler, Service, ignore, run
 
 READS = (WHISTLES, DEADLINES, FEEDBACK, "reports.<unit>")
 
-HANDLERS = {
+HANDLERS: dict[type, Callable[..., Decision[Case]]] = {
     # from intake
     f.WhistleReceived: h.open_case,
     f.WhistleVerified: h.verify_case,
@@ -42,7 +45,7 @@ HANDLERS = {
     f.FeedbackConcluded: h.conclude_case,
 }
 
-PASSED_OVER = {
+PASSED_OVER: dict[type, Handler] = {
     f.DeadlineWarned: ignore,  # a warning changes nothing about the case
     f.FeedbackUnitRated: ignore,  # counts in the verdict that follows
     f.FeedbackResidentAnswered: ignore,
@@ -55,12 +58,17 @@ def read_district(settings: RouterSettings) -> District:
     return District(tree, read_rules(settings.setup / "rules.yaml", tree))
 
 
-def make_service(district: District) -> Service:
+def with_district(district: District) -> dict[type, Handler]:
+    """The map, each handler bound to the district it decides for."""
+    return {message: partial(handler, district) for message, handler in HANDLERS.items()} | PASSED_OVER
+
+
+def make_service(district: District) -> Service[Case]:
     return Service(
         name="router",
         topic=CASES,
         reads=READS,
-        handlers=h.with_district(district, HANDLERS) | PASSED_OVER,
+        handlers=with_district(district),
         states=CaseStates(),
         project=project,
         routes=partial(routes, district=district),

@@ -45,54 +45,53 @@ class CaseStates:
                 rounds=[one.round for _, one in parts],
                 parts=[one.part.value for _, one in parts],
                 stages=[case.stage.value for case, _ in parts],
-                overdues=[any(missed.unit == one.unit for missed in case.missed) for case, one in parts],
+                overdues=[
+                    any(missed.assignment_id == one.assignment_id for missed in case.missed) for case, one in parts
+                ],
             )
 
 
-async def find_case(pool: asyncpg.Pool, named: str) -> Case | None:
-    """A case by its id or by the number people use; None where there is none."""
+class PostgresCases:
+    """The door's `Cases` over the service's own schema."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def find(self, named: str) -> Case | None:
+        async with self._pool.acquire(timeout=5) as connection:
+            found = await _by_id_or_number(connection, named)
+        return None if found is None else Case.model_validate_json(found["state"])
+
+    async def page(self, unit: str | None, stage: Stage | None, before: UUID | None, most: int) -> list[Case]:
+        bounds = {"stage": stage.value if stage else None, "before": before, "most": most}
+        async with self._pool.acquire(timeout=5) as connection:
+            if unit is None:
+                found = queries.cases(connection, **bounds)
+            else:
+                found = queries.cases_of_unit(connection, unit=unit, **bounds)
+            return [Case.model_validate_json(record["state"]) async for record in each(found)]
+
+    async def statistics(self) -> dict[str, Any]:
+        async with self._pool.acquire(timeout=5) as connection:
+            stages = [record async for record in each(queries.count_by_stage(connection))]
+            levels = [record async for record in each(queries.count_by_level(connection))]
+            units = [dict(record) async for record in each(queries.count_by_unit(connection))]
+            today = await queries.count_today(connection)
+        by_stage = {record["stage"]: record["cases"] for record in stages}
+        return {
+            "total": sum(by_stage.values()),
+            "open": sum(cases for stage, cases in by_stage.items() if stage not in CLOSED_STAGES),
+            "overdue": sum(record["overdue"] for record in stages),
+            "by_stage": by_stage,
+            "by_level": {record["level"]: record["cases"] for record in levels},
+            "by_unit": units,
+            "today": dict(today),
+        }
+
+
+async def _by_id_or_number(connection: Any, named: str) -> Any:
     try:
-        query, key = queries.case_by_id, {"case_id": UUID(named)}
+        case_id = UUID(named)
     except ValueError:
-        query, key = queries.case_by_number, {"number": named}
-    async with pool.acquire(timeout=5) as connection:
-        found = await query(connection, **key)
-    return None if found is None else Case.model_validate_json(found["state"])
-
-
-async def list_cases(
-    pool: asyncpg.Pool,
-    unit: str | None,
-    whistle_blower: str | None,
-    stage: Stage | None,
-    before: UUID | None,
-    most: int,
-) -> list[Case]:
-    """A page of cases, newest first."""
-    asked = {"stage": stage.value if stage else None, "before": before, "most": most}
-    async with pool.acquire(timeout=5) as connection:
-        found = each(
-            queries.cases(connection, whistle_blower=whistle_blower, **asked)
-            if unit is None
-            else queries.cases_of_unit(connection, unit=unit, **asked)
-        )
-        return [Case.model_validate_json(record["state"]) async for record in found]
-
-
-async def statistics(pool: asyncpg.Pool) -> dict[str, Any]:
-    """Counts for the live board: by stage, by level, by unit, and today's."""
-    async with pool.acquire(timeout=5) as connection:
-        stages = [record async for record in each(queries.count_by_stage(connection))]
-        levels = [record async for record in each(queries.count_by_level(connection))]
-        units = [dict(record) async for record in each(queries.count_by_unit(connection))]
-        today = await queries.count_today(connection)
-    by_stage = {record["stage"]: record["cases"] for record in stages}
-    return {
-        "total": sum(by_stage.values()),
-        "open": sum(cases for stage, cases in by_stage.items() if stage not in CLOSED_STAGES),
-        "overdue": sum(record["overdue"] for record in stages),
-        "by_stage": by_stage,
-        "by_level": {record["level"]: record["cases"] for record in levels},
-        "by_unit": units,
-        "today": dict(today),
-    }
+        return await queries.case_by_number(connection, number=named)
+    return await queries.case_by_id(connection, case_id=case_id)

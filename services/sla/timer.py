@@ -202,8 +202,10 @@ class Timer:
 
         try:
             outcomes = await self._road.travel_found(shards, find)
-        except Exception:
-            logger.exception("steps could not be taken", most=self._most)
+        except Exception as error:
+            if self._road.store.is_transient(error):
+                raise
+            logger.warning("steps could not be taken", most=self._most, error=repr(error))
             await self._narrow_down(shards, floors)
             return
         if taken_at is None:

@@ -17,7 +17,7 @@ from services.workbench.languages import Speech
 from services.workbench.stream import Stream, frame
 from services.workbench.words import sentence, title_of, tone
 from shared.contracts.units import UnitTree
-from shared.contracts.vocabulary import Stage, UnitKind
+from shared.contracts.vocabulary import Obligation, Stage, UnitKind
 
 logger = structlog.get_logger(__name__)
 
@@ -105,6 +105,7 @@ class Board:
         self._broker = broker
         self._now = now
         self._counted: Statistics | None = None
+        self._red: dict[Obligation, int] = {}
         self._as_of: datetime | None = None
         self._asked: datetime | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -152,8 +153,17 @@ class Board:
         self._asked = self._now()
 
     async def _check_health(self) -> None:
-        others = [name for name in self._services.names if name != "router"]
-        await asyncio.gather(*(self._noting(name, self._services.lives(name)) for name in others))
+        others = [name for name in self._services.names if name not in ("router", "sla")]
+        checks = [self._noting(name, self._services.lives(name)) for name in others]
+        await asyncio.gather(self._noting("sla", self._count_red()), *checks)
+
+    async def _count_red(self) -> None:
+        """What is overdue at this moment: sla knows, and answering that it lives."""
+        running = await self._services.running_deadlines()
+        try:
+            self._red = {one: int(running.get(one.value, {}).get("overdue", 0)) for one in Obligation}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise Away("sla", f"/deadlines/summary: {error!r}") from error
 
     async def _noting(self, service: str, answer: Awaitable[None]) -> None:
         """Wait for an answer and note since when the service is away, or that it is back."""
@@ -238,6 +248,7 @@ class Board:
         say = self._speeches[language]
         counted = self._counted or Statistics()
         shown, others = self._ranked(counted)
+        red = sum(self._red.values())
         return {
             "as_of": say.clock(self._as_of) if self._as_of else "",
             "as_of_text": say("as_of", time=say.clock(self._as_of)) if self._as_of else "",
@@ -257,8 +268,13 @@ class Board:
             if others
             else "",
             "overdue": [self._lamp(lamp, say) for lamp in self._feed.overdue(MOST_OVERDUE)],
-            "overdue_any": counted.overdue > 0,
-            "overdue_more": say("overdue.more", total=say.number(counted.overdue)) if counted.overdue else "",
+            "red": [
+                {"key": one.value, "name": say.word(one), "count": say.number(count)}
+                for one, count in self._red.items()
+                if count
+            ],
+            "overdue_any": red > 0,
+            "overdue_more": say("overdue.more", total=say.number(red)) if red else "",
             "spark": self._spark(say),
         }
 

@@ -87,6 +87,14 @@ class Services:
             raise Away("router", "/statistics is not an object")
         return found
 
+    async def running_deadlines(self) -> dict[str, Any]:
+        """sla's counts of what runs, by obligation: `armed` (in time) and `overdue`."""
+        found = await self._get("sla", "/deadlines/summary")
+        obligations = found.get("obligations") if isinstance(found, dict) else None
+        if not isinstance(obligations, dict):
+            raise Away("sla", "/deadlines/summary has no obligations")
+        return obligations
+
     async def case(self, number_or_id: str) -> dict[str, Any]:
         """A case as the router holds it. Raises `NotFound` where there is none."""
         found = await self._get("router", f"/cases/{quote(number_or_id, safe='')}")

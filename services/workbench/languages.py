@@ -46,7 +46,7 @@ def _by_preference(header: str) -> list[str]:
 
 
 class Speech:
-    """One language with the district's names: `say("key", name=value)` and friends."""
+    """One language with the district's names: `say("about", title=…)` and friends."""
 
     def __init__(self, language: str, units: UnitTree, zone: tzinfo) -> None:
         self.language = language

@@ -5,6 +5,7 @@ over HTTP for the rest.
 """
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -177,6 +178,7 @@ def _health_routes(app: FastAPI, workbench: Workbench) -> None:
 def main() -> None:
     # The server ends by raising the signal it was stopped with once more; stopped as asked is a success.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write a line for every question asked
     settings = WorkbenchSettings()
     serve(build_app(assemble(settings, KafkaSettings())), NAME, settings)
 

@@ -109,7 +109,8 @@ def _refused(fact: f.CaseRefused, say: Speech) -> Phrase:
 
 
 def _refusal_ruled(fact: f.CaseRefusalRuled, say: Speech) -> Phrase:
-    return Phrase(f"fact.case.refusal_ruled.{'upheld' if fact.upheld else 'dismissed'}", unit=say.unit(fact.unit))
+    ruling = "upheld" if fact.upheld else "dismissed.final" if fact.final else "dismissed"
+    return Phrase(f"fact.case.refusal_ruled.{ruling}", unit=say.unit(fact.unit))
 
 
 def _progressed(fact: f.CaseProgressed, say: Speech) -> Phrase:

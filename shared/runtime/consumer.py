@@ -37,13 +37,13 @@ class NotStored(Exception):
     """A message could neither have its effect nor become a dead letter: read it again, later."""
 
 
-def to_input(record: Any) -> Input[Any]:
+def to_input(record: Any, logs: Collection[str] = LOGS) -> Input[Any]:
     """A Kafka record as an input. What cannot be read becomes one too, with the reason in `unreadable`."""
     headers = tuple((name, value or b"") for name, value in record.headers or ())
     letter = Letter(record.topic, record.partition, record.offset, record.value, headers)
     unit = reporting_unit(record.topic)
     place = f"{record.topic}/{record.partition}/{record.offset}"
-    from_log = record.topic in LOGS
+    from_log = record.topic in logs
     try:
         envelope = decode(record.value, headers)
         if from_log and not envelope.sequence:
@@ -77,13 +77,18 @@ def _check_stored(inputs: Sequence[Input[Any]], outcomes: Sequence[Outcome]) -> 
 
 
 class Gaps:
-    """Watches for sequences that stay missing: loss, noticed in production."""
+    """Watches for sequences that stay missing: loss, noticed in production.
+
+    A gap is open from the first message that is ahead until all is consumed up to the highest that was seen.
+    """
 
     def __init__(self, service: str, alarm_seconds: float, monotonic: Callable[[], float]) -> None:
         self._service = service
         self._alarm_seconds = alarm_seconds
         self._monotonic = monotonic
         self._since: dict[tuple[str, int], float] = {}
+        self._highest: dict[tuple[str, int], int] = {}
+        self._notes: dict[tuple[str, int], str] = {}
         self.open: dict[tuple[str, int], str] = {}
 
     def see(self, inputs: Sequence[Input[Any]], outcomes: Sequence[Outcome]) -> None:
@@ -92,32 +97,39 @@ class Gaps:
                 continue
             place = (item.origin.log, item.origin.shard)
             if outcome.fate is Fate.AHEAD:
-                since = self._since.setdefault(place, self._monotonic())
-                if place not in self.open and self._monotonic() - since >= self._alarm_seconds:
-                    self._alarm(place, outcome.note)
-            elif outcome.fate is not Fate.REPEAT and place in self._since:
-                del self._since[place]
-                if self.open.pop(place, None):
-                    metrics.GAPS.labels(self._service, *map(str, place)).set(0)
-                    logger.info("gap closed", log=place[0], shard=place[1])
+                self._since.setdefault(place, self._monotonic())
+                self._highest[place] = max(self._highest.get(place, 0), item.origin.sequence)
+                self._notes[place] = outcome.note
+            elif place in self._since:
+                if item.origin.sequence >= self._highest[place]:
+                    self._close(place)
+                elif outcome.fate is not Fate.REPEAT:
+                    self._since[place] = self._monotonic()  # the missing part is coming
+        self.check()
+
+    def waits_at(self, log: str, shard: int) -> bool:
+        """Whether a sequence is missing there. What was read past it is read again after a restart."""
+        return (log, shard) in self._since
 
     def forget_all_but(self, places: Collection[tuple[str, int]]) -> None:
         """Shards that another worker reads now are its to watch."""
-        for place in (self._since.keys() | self.open.keys()) - set(places):
-            self._since.pop(place, None)
-            if self.open.pop(place, None):
-                metrics.GAPS.labels(self._service, *map(str, place)).set(0)
+        for place in self._since.keys() - set(places):
+            self._close(place)
 
     def check(self) -> None:
         """Raise the alarm for what has been missing too long, also when nothing more arrives."""
         for place, since in self._since.items():
             if place not in self.open and self._monotonic() - since >= self._alarm_seconds:
-                self._alarm(place, f"{place[0]}/{place[1]}: a sequence is missing")
+                log, shard = place
+                self.open[place] = self._notes[place]
+                metrics.GAPS.labels(self._service, log, str(shard)).set(1)
+                logger.error("gap: heal it with `chuishao log republish`", log=log, shard=shard, gap=self.open[place])
 
-    def _alarm(self, place: tuple[str, int], note: str) -> None:
-        self.open[place] = note
-        metrics.GAPS.labels(self._service, *map(str, place)).set(1)
-        logger.error("gap: heal it with `chuishao log republish`", log=place[0], shard=place[1], gap=note)
+    def _close(self, place: tuple[str, int]) -> None:
+        del self._since[place], self._highest[place], self._notes[place]
+        if self.open.pop(place, None):
+            metrics.GAPS.labels(self._service, place[0], str(place[1])).set(0)
+            logger.info("gap closed", log=place[0], shard=place[1])
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -131,6 +143,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         road: Road[Any],
         on_assigned: Callable[[Collection[int]], None],
         gap_alarm_seconds: float,
+        logs: Collection[str] = LOGS,
         connect: Callable[[KafkaSettings, str], Any] = make_consumer,
         sleep: Sleep = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
@@ -141,6 +154,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._primary = topics[0]
         self._road = road
         self._on_assigned = on_assigned
+        self._logs = logs
         self._connect = connect
         self._sleep = sleep
         self._monotonic = monotonic
@@ -192,13 +206,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             records: list[ConsumerRecord] = [record for found in polled.values() for record in found]
             if records:
                 failpoints.reach("after_poll")
-                inputs = [to_input(record) for record in records]
+                inputs = [to_input(record, self._logs) for record in records]
                 outcomes = await self._road.travel(inputs)
                 _check_stored(inputs, outcomes)
                 self.gaps.see(inputs, outcomes)
-                for partition, found in polled.items():
-                    self._handled[partition] = self._read[partition] = found[-1].offset + 1
-            self.gaps.check()
+                for at, found in polled.items():
+                    self._read[at] = found[-1].offset + 1
+                    if not self.gaps.waits_at(at.topic, at.partition):
+                        self._handled[at] = self._read[at]
+            else:
+                self.gaps.check()
             self._delay = FIRST_DELAY_SECONDS
             if self._monotonic() - self._committed_at >= COMMIT_SECONDS:
                 await self._commit()
@@ -219,7 +236,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         lags: dict[str, int] = {}
         for at in self._assigned:
             end, read = self._kafka.highwater(at), self._read.get(at)
-            label = at.topic if at.topic in LOGS else "reports"
+            label = at.topic if at.topic in self._logs else "reports"
             lags[label] = lags.get(label, 0) + (max(0, end - read) if end is not None and read is not None else 0)
         self.lag = sum(lags.values())
         for topic, lag in lags.items():

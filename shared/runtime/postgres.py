@@ -156,7 +156,7 @@ class PostgresTransaction:
             self.connection,
             scopes=[key.scope for key, _ in kept],
             ids=[key.id for key, _ in kept],
-            fingerprints=[key.fingerprint for key, _ in kept],
+            fingerprints=[value.fingerprint for _, value in kept],
             answers=[None if value.answer is None else orjson.dumps(value.answer).decode() for _, value in kept],
             keeps=[key.keep for key, _ in kept],
         )

@@ -21,7 +21,6 @@ from services.intake.domain.particulars import (
     PersonName,
     PhoneAsWritten,
     Reference,
-    levels_of,
 )
 from services.intake.domain.rights import region_of
 from services.intake.domain.wording import Fault, faults_of

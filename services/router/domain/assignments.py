@@ -4,6 +4,7 @@ from datetime import datetime
 
 from services.router.domain.case import Assignment, Case, Part, decided, refused
 from shared.contracts import facts as f
+from shared.contracts.lifecycle import STAGES
 from shared.contracts.vocabulary import ActorKind, Obligation, Role, Stage
 from shared.runtime.road import Decision
 
@@ -44,12 +45,12 @@ def _sign_in(case: Case, assignment: Assignment, actor: f.Actor, now: datetime) 
     if assignment.part is not Part.ASSIGNED or case.stage not in (Stage.DISPATCHED, Stage.REWORK, Stage.HANDLING):
         return refused(
             "nothing_to_sign_in",
-            f"哨单 {case.number} 当前为“{case.stage}”，本单位为“{assignment.part}”，无需签收。",
+            f"哨单 {case.number} 当前为“{STAGES[case.stage].chinese}”，本单位为“{assignment.part.chinese}”，无需签收。",
             f"Case {case.number} stands in {case.stage} and this unit's part in {assignment.part}: "
             "there is nothing to sign in to.",
         )
-    fact = case.state(
-        f.CaseSignedIn, Stage.HANDLING, actor, assignment_id=assignment.assignment_id, unit=assignment.unit
+    fact = f.CaseSignedIn(
+        **case.heading(Stage.HANDLING, actor), assignment_id=assignment.assignment_id, unit=assignment.unit
     )
     return decided(case, [fact], now)
 
@@ -66,10 +67,10 @@ def _refuse(
     if case.stage is not Stage.DISPATCHED or assignment.part is not Part.ASSIGNED:
         return refused(
             "too_late_to_refuse",
-            f"只有待签收的哨单可以退单；哨单 {case.number} 当前为“{case.stage}”。",
+            f"只有待签收的哨单可以退单；哨单 {case.number} 当前为“{STAGES[case.stage].chinese}”。",
             f"Only a case that waits for sign-in can be refused; {case.number} stands in {case.stage}.",
         )
-    if case.has_missed(Obligation.SIGN_IN, assignment.unit):
+    if case.has_missed(Obligation.SIGN_IN, assignment):
         return refused(
             "refusal_limit_passed",
             "已超过签收退单时限，不能再退单；请签收办理。",
@@ -77,10 +78,8 @@ def _refuse(
         )
     count = case.refusals + 1
     stage = Stage.CONSULTATION if count >= CONSULTATION_AFTER else Stage.REFUSAL_REVIEW
-    fact = case.state(
-        f.CaseRefused,
-        stage,
-        actor,
+    fact = f.CaseRefused(
+        **case.heading(stage, actor),
         assignment_id=assignment.assignment_id,
         unit=assignment.unit,
         reason=message.reason,
@@ -95,10 +94,8 @@ def _progress(
 ) -> Decision[Case]:
     if assignment.part is not Part.SIGNED_IN:
         return _not_signed_in(case, assignment)
-    fact = case.state(
-        f.CaseProgressed,
-        Stage.HANDLING,
-        actor,
+    fact = f.CaseProgressed(
+        **case.heading(Stage.HANDLING, actor),
         assignment_id=assignment.assignment_id,
         unit=assignment.unit,
         note=message.note,
@@ -118,10 +115,8 @@ def _done(case: Case, assignment: Assignment, message: f.ReportDone, actor: f.Ac
             f"牵头单位须待协办单位全部办结：{'、'.join(unfinished)} 尚未办结。",
             f"The lead finishes last: {', '.join(unfinished)} have not finished yet.",
         )
-    done = case.state(
-        f.CaseUnitDone,
-        Stage.HANDLING if unfinished else Stage.HANDLED,
-        actor,
+    done = f.CaseUnitDone(
+        **case.heading(Stage.HANDLING if unfinished else Stage.HANDLED, actor),
         assignment_id=assignment.assignment_id,
         unit=assignment.unit,
         result=message.result,
@@ -129,10 +124,8 @@ def _done(case: Case, assignment: Assignment, message: f.ReportDone, actor: f.Ac
     )
     if unfinished:
         return decided(case, [done], now)
-    handled = case.state(
-        f.CaseHandled,
-        Stage.CHECKING,
-        actor,
+    handled = f.CaseHandled(
+        **case.heading(Stage.CHECKING, actor),
         units=tuple(one.unit for one in case.present),
         round=case.round,
         resident_to_ask=case.matter.resident_to_ask,
@@ -150,7 +143,8 @@ def _not_signed_in(case: Case, assignment: Assignment) -> Decision[Case]:
         )
     return refused(
         "not_in_your_hands",
-        f"哨单 {case.number} 当前为“{case.stage}”，本单位为“{assignment.part}”，不能反馈进展或办结。",
+        f"哨单 {case.number} 当前为“{STAGES[case.stage].chinese}”，本单位为“{assignment.part.chinese}”，"
+        "不能反馈进展或办结。",
         f"Case {case.number} stands in {case.stage} and this unit's part in {assignment.part}: "
         "it cannot report on it now.",
     )

@@ -1,19 +1,17 @@
 """What a case is, and how each of its facts changes it. The state is the sum of the facts and nothing else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import TypedDict
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
 
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES, allowed
-from shared.contracts.vocabulary import CaseList, Ledger, Level, Obligation, Role, Stage
+from shared.contracts.vocabulary import CaseList, Ledger, Level, Obligation, Role, Source, Stage
 from shared.runtime.road import Decision, Refusal
-
-Fact = TypeVar("Fact", bound=f.CaseFact)
 
 
 class Part(StrEnum):
@@ -24,6 +22,19 @@ class Part(StrEnum):
     REFUSED = "refused"  # 已退单，待审核
     DONE = "done"  # 已办结
     RELEASED = "released"  # 退单成立，已解除
+
+    @property
+    def chinese(self) -> str:
+        return _PARTS[self]
+
+
+_PARTS = {
+    Part.ASSIGNED: "待签收",
+    Part.SIGNED_IN: "已签收",
+    Part.REFUSED: "已退单，待审核",
+    Part.DONE: "已办结",
+    Part.RELEASED: "已解除",
+}
 
 
 class Assignment(BaseModel):
@@ -42,18 +53,32 @@ class Assignment(BaseModel):
     def active(self) -> bool:
         return self.part is not Part.RELEASED
 
-    def made(self) -> f.AssignmentMade:
-        return f.AssignmentMade(assignment_id=self.assignment_id, unit=self.unit, role=self.role, round=self.round)
+    def made(self, role: Role | None = None) -> f.AssignmentMade:
+        """This assignment as a fact names it, in its role or in another that it gets."""
+        return f.AssignmentMade(
+            assignment_id=self.assignment_id, unit=self.unit, role=role or self.role, round=self.round
+        )
 
 
 class Missed(BaseModel):
-    """An obligation that was not met in time."""
+    """An obligation that was not met in time; with the assignment where it was one of an assignment's."""
 
     model_config = ConfigDict(frozen=True)
 
     obligation: Obligation
     unit: str | None
+    assignment_id: UUID | None = None
     generation: int
+
+
+class Heading(TypedDict):
+    """How every fact of a case begins: the case, the stage it is left in, who brought it about."""
+
+    number: str
+    source: Source
+    source_ref: str | None
+    stage: Stage
+    actor: f.Actor
 
 
 class Case(BaseModel):
@@ -98,27 +123,26 @@ class Case(BaseModel):
     def assignment_of(self, unit: str) -> Assignment | None:
         return next((one for one in self.present if one.unit == unit), None)
 
-    def has_missed(self, obligation: Obligation, unit: str) -> bool:
-        return any(one.obligation is obligation and one.unit == unit for one in self.missed)
-
-    def state(self, fact: Callable[..., Fact], stage: Stage, actor: f.Actor, **data: object) -> Fact:
-        """A fact of this case that leaves it in `stage`."""
-        matter = self.matter
-        return fact(
-            number=matter.number,
-            source=matter.source,
-            source_ref=matter.source_ref,
-            stage=stage,
-            actor=actor,
-            **data,
+    def has_missed(self, obligation: Obligation, assignment: Assignment) -> bool:
+        return any(
+            one.obligation is obligation and one.assignment_id == assignment.assignment_id for one in self.missed
         )
 
-    def assign(self, unit: str, role: Role, round_: int | None = None, salt: int | None = None) -> f.AssignmentMade:
-        """A new assignment; its id follows from the case, so deciding twice gives the same."""
-        number = len(self.assignments) if salt is None else salt
-        round_ = self.round if round_ is None else round_
-        name = f"{unit}/{round_}/{number}"
-        return f.AssignmentMade(assignment_id=uuid5(self.case_id, name), unit=unit, role=role, round=round_)
+    def heading(self, stage: Stage, actor: f.Actor) -> Heading:
+        """The beginning of a fact of this case that leaves it in `stage`."""
+        matter = self.matter
+        return Heading(
+            number=matter.number, source=matter.source, source_ref=matter.source_ref, stage=stage, actor=actor
+        )
+
+    def assign(self, parts: Iterable[tuple[str, Role]], round_: int) -> tuple[f.AssignmentMade, ...]:
+        """New assignments. Their ids follow from the case and their place in it: deciding twice gives the same."""
+        return tuple(
+            f.AssignmentMade(
+                assignment_id=uuid5(self.case_id, f"{unit}/{round_}/{place}"), unit=unit, role=role, round=round_
+            )
+            for place, (unit, role) in enumerate(parts, start=len(self.assignments))
+        )
 
 
 class Impossible(Exception):
@@ -164,7 +188,7 @@ def evolve(case: Case, fact: f.CaseFact, at: datetime) -> Case:
                     "ledger": fact.ledger,
                     "case_list": fact.case_list,
                     "designated": fact.final,
-                    "assignments": (*_released(case), *map(_begun, fact.assignments)),
+                    "assignments": _redistributed(case, fact.assignments),
                 }
             )
         case f.CaseSignedIn():
@@ -187,7 +211,12 @@ def evolve(case: Case, fact: f.CaseFact, at: datetime) -> Case:
                 }
             )
         case f.CaseOverdue():
-            missed = Missed(obligation=fact.obligation, unit=fact.unit, generation=fact.generation)
+            missed = Missed(
+                obligation=fact.obligation,
+                unit=fact.unit,
+                assignment_id=fact.assignment_id,
+                generation=fact.generation,
+            )
             return moved.model_copy(update={"missed": (*case.missed, missed)})
         case f.CaseClosed(answer=answer):
             return moved.model_copy(update={"answer": answer, "closed_at": at})
@@ -199,12 +228,21 @@ def _begun(made: f.AssignmentMade) -> Assignment:
     return Assignment(assignment_id=made.assignment_id, unit=made.unit, role=made.role, round=made.round)
 
 
-def _released(case: Case) -> tuple[Assignment, ...]:
-    """The assignments so far; whoever is still in effect is let go when the case is dispatched anew."""
+def _redistributed(case: Case, made: Sequence[f.AssignmentMade]) -> tuple[Assignment, ...]:
+    """The assignments once a dispatch says which are in effect: kept, maybe in another role, or begun; others end."""
+    roles = {one.assignment_id: one.role for one in made}
     present = {one.assignment_id for one in case.present}
-    return tuple(
-        one.model_copy(update={"part": Part.RELEASED}) if one.assignment_id in present else one
-        for one in case.assignments
+    known = {one.assignment_id for one in case.assignments}
+    return (
+        *(
+            one.model_copy(
+                update={"role": roles[one.assignment_id]} if one.assignment_id in roles else {"part": Part.RELEASED}
+            )
+            if one.assignment_id in present
+            else one
+            for one in case.assignments
+        ),
+        *(_begun(one) for one in made if one.assignment_id not in known),
     )
 
 

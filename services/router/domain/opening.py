@@ -8,7 +8,7 @@ from services.router.domain.case import Case, decided, evolve, nothing, opened
 from services.router.domain.rules import Rules, route
 from shared.contracts import facts as f
 from shared.contracts.units import UnitTree
-from shared.contracts.vocabulary import ActorKind, Level, Role, Stage
+from shared.contracts.vocabulary import ActorKind, Level, Role, Stage, Urgency
 from shared.runtime.road import Decision
 
 RULE = f.Actor(kind=ActorKind.RULE)
@@ -53,10 +53,8 @@ def verify_case(case: Case, verified: f.WhistleVerified, district: District, now
 def decline_case(case: Case, declined: f.WhistleDeclined, now: datetime) -> Decision[Case]:
     if case.stage not in (Stage.VERIFYING, Stage.RECEIVED):
         return nothing(f"declined in {case.stage}")
-    fact = case.state(
-        f.CaseDeclined,
-        Stage.DECLINED,
-        declined.actor,
+    fact = f.CaseDeclined(
+        **case.heading(Stage.DECLINED, declined.actor),
         reason=declined.reason,
         explanation=declined.explanation,
     )
@@ -70,14 +68,12 @@ def accept(
     district: District,
     now: datetime,
     note: str = "",
-    urgency: str | None = None,
+    urgency: Urgency | None = None,
     category: tuple[str, ...] | None = None,
 ) -> Decision[Case]:
     """受理, and straight on to whoever the rules give it to."""
-    accepted = case.state(
-        f.CaseAccepted,
-        Stage.TO_DISPATCH,
-        actor,
+    accepted = f.CaseAccepted(
+        **case.heading(Stage.TO_DISPATCH, actor),
         note=note,
         urgency=urgency or case.matter.urgency,
         category=case.matter.category if category is None else category,
@@ -89,11 +85,11 @@ def dispatch_by_rule(case: Case, self_handled: bool, district: District) -> f.Ca
     """What the rules make of an accepted case: dispatched, or sent to the hub's desk."""
     found = route(case.matter, self_handled, district.rules, district.tree)
     if found.level is Level.HUB:
-        return case.state(f.CaseSentToDesk, Stage.TO_DISPATCH, RULE, desk=district.tree.hub.code, reason=found.reason)
-    return case.state(
-        f.CaseDispatched,
-        Stage.DISPATCHED,
-        RULE,
+        return f.CaseSentToDesk(
+            **case.heading(Stage.TO_DISPATCH, RULE), desk=district.tree.hub.code, reason=found.reason
+        )
+    return f.CaseDispatched(
+        **case.heading(Stage.DISPATCHED, RULE),
         level=found.level,
         matter=case.matter,
         assignments=assign_all(case, found.units),
@@ -102,9 +98,7 @@ def dispatch_by_rule(case: Case, self_handled: bool, district: District) -> f.Ca
     )
 
 
-def assign_all(case: Case, units: tuple[str, ...], round_: int | None = None) -> tuple[f.AssignmentMade, ...]:
+def assign_all(case: Case, units: tuple[str, ...]) -> tuple[f.AssignmentMade, ...]:
     """One assignment for each unit; the first is the lead."""
-    return tuple(
-        case.assign(unit, Role.LEAD if place == 0 else Role.CO_HANDLER, round_, len(case.assignments) + place)
-        for place, unit in enumerate(units)
-    )
+    lead, *co_handlers = units
+    return case.assign([(lead, Role.LEAD), *((unit, Role.CO_HANDLER) for unit in co_handlers)], case.round)

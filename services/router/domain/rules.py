@@ -4,6 +4,7 @@ A rule gives a level; the level gives the unit: `community` and `street` are the
 is the unit the rule names, `hub` is the hub's desk, where everything ends that no rule decides.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from shared.contracts.facts import Matter, Reason
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import AppealType, Ledger, Level, Source, UnitKind, Urgency
+
+HANDLING_KINDS = (UnitKind.STREET, UnitKind.COMMUNITY, UnitKind.DEPARTMENT, UnitKind.UTILITY)
+"""Who can be given a case."""
 
 
 class _Entry(BaseModel):
@@ -140,7 +144,10 @@ def _region_and_above(region: str, tree: UnitTree) -> set[str]:
 
 def read_rules(path: Path, tree: UnitTree) -> Rules:
     """Read `rules.yaml`: `version` and a list `rules`. Raises `RulesInvalid` naming rule and field."""
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise RulesInvalid([f"{path}: not YAML: {error}"]) from error
     if not isinstance(raw, dict) or not isinstance(raw.get("rules"), list):
         raise RulesInvalid([f"{path}: expected a mapping with `version` and a list `rules`"])
     rules: list[Rule] = []
@@ -150,16 +157,29 @@ def read_rules(path: Path, tree: UnitTree) -> Rules:
             rules.append(Rule.model_validate(entry))
         except ValidationError as error:
             problems.extend(
-                f"{path}: rule {number}, field {'.'.join(map(str, found['loc']))}: {found['msg']}"
+                f"{path}: rule {number}, field {'.'.join(map(str, found['loc'])) or 'entry'}: {found['msg']}"
                 for found in error.errors()
             )
     seen: set[str] = set()
     for rule in rules:
         if rule.id in seen:
-            problems.append(f"{path}: rule {rule.id}: the id is used twice; give one of the two another")
+            problems.append(f"{path}: rule {rule.id}, field id: it is used twice; give one of the two another")
         seen.add(rule.id)
-        unknown = [code for code in (*rule.then.units, *rule.when.region) if code not in tree]
-        problems.extend(f"{path}: rule {rule.id}: unit {code} is not in units.yaml" for code in unknown)
+        problems.extend(f"{path}: rule {rule.id}, field {problem}" for problem in _unit_problems(rule, tree))
     if problems:
         raise RulesInvalid(problems)
     return Rules(str(raw.get("version", "1")), tuple(rules))
+
+
+def _unit_problems(rule: Rule, tree: UnitTree) -> Iterator[str]:
+    for code in rule.when.region:
+        if code not in tree:
+            yield f"when.region: unit {code} is not in units.yaml"
+    for code in rule.then.units:
+        unit = tree.get(code)
+        if unit is None:
+            yield f"then.units: unit {code} is not in units.yaml"
+        elif unit.kind not in HANDLING_KINDS:
+            yield f"then.units: {code} is a {unit.kind}; name a street, community, department or utility"
+    if len(set(rule.then.units)) != len(rule.then.units):
+        yield "then.units: a unit is named twice"

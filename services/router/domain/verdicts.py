@@ -12,16 +12,18 @@ CLOCK = f.Actor(kind=ActorKind.CLOCK)
 _NOBODYS_FAULT = (Obligation.RATE, Obligation.ARCHIVE)
 """Obligations that lapse: silence is allowed, so it is not overdue."""
 
+_OF_AN_ASSIGNMENT = (Obligation.SIGN_IN, Obligation.FIRST_CONTACT, Obligation.HANDLE)
+"""Obligations of a unit that has the case; the others are the whistle-blower's or the hub's, whoever has it."""
+
 
 def check(case: Case, checked: f.FeedbackChecked, now: datetime) -> Decision[Case]:
     """验单: passed, it waits to be rated; failed, it is reworked with a fresh, shorter clock."""
     if case.stage is not Stage.CHECKING or checked.round != case.round:
         return nothing(f"checked in {case.stage}, round {case.round}")
     if checked.passed:
-        return decided(
-            case, [case.state(f.CaseChecked, Stage.RATING, checked.actor, passed=True, note=checked.note)], now
-        )
-    failed = case.state(f.CaseChecked, Stage.CHECKING, checked.actor, passed=False, note=checked.note)
+        passed = f.CaseChecked(**case.heading(Stage.RATING, checked.actor), passed=True, note=checked.note)
+        return decided(case, [passed], now)
+    failed = f.CaseChecked(**case.heading(Stage.CHECKING, checked.actor), passed=False, note=checked.note)
     return decided(case, [failed, rework(case, ReworkCause.CHECK_FAILED, checked.actor, checked.note)], now)
 
 
@@ -33,10 +35,8 @@ def conclude(case: Case, concluded: f.FeedbackConcluded, now: datetime) -> Decis
         reason = concluded.reason.zh
         return decided(case, [rework(case, ReworkCause.RESIDENT_UNSATISFIED, concluded.actor, reason)], now)
     assert case.ledger is not None, "a case that is rated has been dispatched"
-    closed = case.state(
-        f.CaseClosed,
-        Stage.CLOSED,
-        concluded.actor,
+    closed = f.CaseClosed(
+        **case.heading(Stage.CLOSED, concluded.actor),
         answer=answer(case),
         ledger=case.ledger,
         reason=concluded.reason,
@@ -53,35 +53,28 @@ def answer(case: Case) -> str:
 
 def rework(case: Case, cause: ReworkCause, actor: f.Actor, explanation: str) -> f.CaseReworkOrdered:
     """The same units once more, in a new round."""
-    made = tuple(
-        case.assign(one.unit, one.role, case.round + 1, len(case.assignments) + place)
-        for place, one in enumerate(case.present)
-    )
-    return case.state(
-        f.CaseReworkOrdered,
-        Stage.REWORK,
-        actor,
+    following = case.round + 1
+    return f.CaseReworkOrdered(
+        **case.heading(Stage.REWORK, actor),
         cause=cause,
         matter=case.matter,
-        assignments=made,
-        round=case.round + 1,
+        assignments=case.assign(((one.unit, one.role) for one in case.present), following),
+        round=following,
         explanation=explanation,
     )
 
 
 def overdue(case: Case, fact: f.DeadlineOverdue, now: datetime) -> Decision[Case]:
     """Record what was not met in time; archive what nobody objected to."""
-    if fact.obligation is Obligation.ARCHIVE and case.stage is Stage.CLOSED:
-        return decided(case, [case.state(f.CaseArchived, Stage.ARCHIVED, CLOCK)], now)
+    if fact.obligation is Obligation.ARCHIVE and case.stage is Stage.CLOSED and _of_this_closing(case, fact):
+        return decided(case, [f.CaseArchived(**case.heading(Stage.ARCHIVED, CLOCK))], now)
     if fact.obligation in _NOBODYS_FAULT:
         return nothing(f"{fact.obligation} lapsed")
     if case.is_final:
         return nothing(f"overdue in {case.stage}")
-    assignment = case.assignment_of(fact.unit) if fact.unit else None
-    recorded = case.state(
-        f.CaseOverdue,
-        case.stage,
-        CLOCK,
+    assignment = case.assignment_of(fact.unit) if fact.unit and fact.obligation in _OF_AN_ASSIGNMENT else None
+    recorded = f.CaseOverdue(
+        **case.heading(case.stage, CLOCK),
         obligation=fact.obligation,
         unit=fact.unit,
         assignment_id=assignment.assignment_id if assignment else None,
@@ -91,14 +84,17 @@ def overdue(case: Case, fact: f.DeadlineOverdue, now: datetime) -> Decision[Case
     return decided(case, [recorded], now)
 
 
+def _of_this_closing(case: Case, fact: f.DeadlineOverdue) -> bool:
+    """Whether the time to object ran out for this closing, not for one that was reopened since."""
+    return case.closed_at is not None and case.closed_at < fact.due_at
+
+
 def escalate(case: Case, fact: f.DeadlineEscalated, now: datetime) -> Decision[Case]:
     """A rung of the ladder was reached: recorded with who was told."""
     if case.is_final or fact.obligation in _NOBODYS_FAULT:
         return nothing(f"escalated in {case.stage}")
-    recorded = case.state(
-        f.CaseEscalated,
-        case.stage,
-        CLOCK,
+    recorded = f.CaseEscalated(
+        **case.heading(case.stage, CLOCK),
         obligation=fact.obligation,
         unit=fact.unit,
         rung=fact.rung,

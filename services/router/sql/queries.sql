@@ -6,7 +6,7 @@ select * from unnest(
     :parts::text[], :stages::text[], :overdues::boolean[]
 )
 on conflict (assignment_id) do update
-set part = excluded.part, stage = excluded.stage, overdue = excluded.overdue;
+set role = excluded.role, part = excluded.part, stage = excluded.stage, overdue = excluded.overdue;
 
 -- name: case_by_id^
 -- One case by its id.
@@ -20,16 +20,14 @@ select case_id, state::text as state from state where number = :number::text;
 -- Cases in order of their ids (which is the order they came in), newest first, before a given one.
 select case_id, state::text as state from state
 where (:stage::text is null or stage = :stage)
-  and (:whistle_blower::text is null or whistle_blower = :whistle_blower)
   and (:before::uuid is null or case_id < :before)
 order by case_id desc limit :most::integer;
 
 -- name: cases_of_unit
--- Cases in which a unit has a part, newest first, before a given one.
-select distinct case_id, state.state::text as state
-from assignment join state using (case_id)
-where assignment.unit = :unit::text
-  and (:stage::text is null or state.stage = :stage)
+-- Cases in which a unit has or had a part or whose whistle it blew, newest first, before a given one.
+select case_id, state::text as state from state
+where (whistle_blower = :unit::text or case_id in (select case_id from assignment where unit = :unit))
+  and (:stage::text is null or stage = :stage)
   and (:before::uuid is null or case_id < :before)
 order by case_id desc limit :most::integer;
 

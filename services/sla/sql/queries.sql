@@ -24,12 +24,12 @@ on conflict (case_id, unit, obligation, generation) do update set
 -- name: claim
 -- Take what is due in these shards, the oldest first and only so much, and put each row off for as long as its
 -- step may take; who takes the step says what comes next. One statement under the heads' locks: nobody else can
--- take the same row, and no row is taken before its time.
-with due as (
-    select case_id, unit, obligation, generation, next_step, next_at
+-- take the same row (nor move it, so its place in the table names it), and no row is taken before its time.
+with due as materialized (
+    select place, next_at
     from unnest(:shards::smallint[], :floors::timestamptz[]) as wanted (shard, floor)
     cross join lateral (
-        select case_id, unit, obligation, generation, next_step, next_at
+        select ctid as place, next_at
         from deadline
         where deadline.shard = wanted.shard and next_at > wanted.floor and next_at <= :now::timestamptz
         order by next_at limit :most::integer
@@ -37,11 +37,9 @@ with due as (
     order by next_at limit :most::integer
 ), taken as (
     update deadline set next_at = :now::timestamptz + :put_off::interval
-    from due
-    where deadline.case_id = due.case_id and deadline.unit = due.unit and deadline.obligation = due.obligation
-      and deadline.generation = due.generation and deadline.next_at <= :now::timestamptz
-      and deadline.state in ('armed', 'overdue')
-    returning due.case_id, due.unit, due.obligation, due.generation, due.next_step, due.next_at
+    where ctid = any(array(select place from due)) and next_at <= :now::timestamptz
+      and state in ('armed', 'overdue')
+    returning old.case_id, old.unit, old.obligation, old.generation, old.next_step, old.next_at
 )
 select case_id, unit, obligation, generation, next_step as step, next_at as at from taken order by next_at;
 

@@ -1,8 +1,8 @@
 """A headless Chromium for tests, spoken to over a pipe in its own DevTools protocol: nothing to install beside it.
 
-    with Browser.launch(folder) as browser:
-        page = browser.open("http://…", width=390)
-        page.wait("document.querySelector('h1')")
+with Browser.launch(folder) as browser:
+    page = browser.open("http://…", width=390)
+    page.wait("document.querySelector('h1')")
 """
 
 import base64
@@ -12,6 +12,7 @@ import os
 import queue
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,15 @@ FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+# Chromium reads commands from descriptor 3 and answers on 4. Away from there first: one of the ends may already
+# be where the other has to go.
+LAUNCH = """
+import os, sys
+reading, writing = os.dup2(int(sys.argv[1]), 30), os.dup2(int(sys.argv[2]), 31)
+os.dup2(reading, 3)
+os.dup2(writing, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 ANSWER_SECONDS = 30.0
 WAIT_SECONDS = 15.0
 LOOK_SECONDS = 0.05
@@ -65,21 +75,12 @@ class Browser:
             raise FileNotFoundError("no Chromium on the PATH")
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
-
-        def as_three_and_four() -> None:
-            # Away from 3 and 4 first: one of the ends may already be where the other has to go.
-            reading, writing = os.dup(theirs_in), os.dup(theirs_out)
-            reading, writing = os.dup2(reading, 30), os.dup2(writing, 31)
-            os.dup2(reading, 3)
-            os.dup2(writing, 4)
-
         process = subprocess.Popen(
-            [path, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            [sys.executable, "-c", LAUNCH, str(theirs_in), str(theirs_out), path, *FLAGS, f"--user-data-dir={profile}"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=as_three_and_four,
-            close_fds=False,
+            pass_fds=(theirs_in, theirs_out),
         )
         os.close(theirs_in)
         os.close(theirs_out)

@@ -57,6 +57,7 @@ CHECKING = [
     ([*HANDLED, CHECK_LATE], passed(hotline()), "not_yours_to_check"),
     ([*HANDLED, RATE_LATE], passed(staff(HUB)), "check_still_with_whistle_blower"),
     ([*HANDLED, CHECK_LATE, failed(), rework(2), handled(2)], passed(staff(HUB)), "check_still_with_whistle_blower"),
+    ([*FAILED, overdue(Obligation.CHECK, 2), rework(2), handled(2)], passed(staff(HUB)), None),
     (FROM_12345, passed(hotline()), None),
     (FROM_12345, passed(staff(HUB)), None),
     (FROM_12345, passed(staff(COMMUNITY)), "not_yours_to_check"),

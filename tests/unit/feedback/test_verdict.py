@@ -73,6 +73,13 @@ VERDICTS = [
     ([*BEGUN, RATE_LATE, passed()], True, (WATER,), True, "rating_time_over"),
     ([RATE_LATE, *BEGUN, passed()], True, (WATER,), True, "rating_time_over"),
     ([opened(), RATE_LATE, handled(), passed()], True, (WATER,), True, "rating_time_over"),
+    (
+        [*BEGUN, failed(), overdue(Obligation.RATE, 2), rework(2), handled(2), passed()],
+        True,
+        (WATER,),
+        True,
+        "rating_time_over",
+    ),
     ([*BEGUN, passed(), rated(), RATE_LATE], True, (), True, "rating_time_over"),
     ([*BEGUN, passed(), answered(), RATE_LATE], True, (WATER,), False, "rating_time_over"),
     ([*BEGUN_WITH_TWO, rated(MARKET), passed(), RATE_LATE], True, (WATER,), True, "rating_time_over"),

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import httpx
 from fastapi import FastAPI
 
-from services.intake.doors import Doors
 from services.intake.domain.mapping import gazetteer
 from services.intake.domain.whistle import Whistle
+from services.intake.doors import Doors
 from services.intake.ids import case_number
 from services.intake.main import HANDLERS, open_doors
 from services.intake.reporter import ReporterVault
@@ -130,12 +130,16 @@ class Intake:
         return [one.state for one in self.store.tables.states.values() if isinstance(one.state, Whistle)]
 
 
+UNITS = read_units(SETUP / "units.yaml")
+CATALOGUE = read_catalogue(SETUP / "categories.csv")
+MAPPING = read_mapping(SETUP / "hotline_mapping.yaml")
+
+
 @asynccontextmanager
 async def running() -> AsyncIterator[Intake]:
     store = MemoryStore(clock=lambda: NOW)
     road = Road("intake", store, MemoryStates[Whistle](), decide_with(HANDLERS), NoOutlet())
     door = Door(road)
-    units = read_units(SETUP / "units.yaml")
     vault = ReporterVault(REPORTER_KEY)
     keys = [
         ApiKey(
@@ -152,10 +156,10 @@ async def running() -> AsyncIterator[Intake]:
             door=door,
             gatekeeper=Gatekeeper(SIGNING_KEY, keys, lambda: NOW),
             records=MemoryRecords(store),
-            units=units,
-            places=gazetteer(units),
-            catalogue=read_catalogue(SETUP / "categories.csv"),
-            mapping=read_mapping(SETUP / "hotline_mapping.yaml"),
+            units=UNITS,
+            places=gazetteer(UNITS),
+            catalogue=CATALOGUE,
+            mapping=MAPPING,
             vault=vault,
             zone=ZONE,
         ),

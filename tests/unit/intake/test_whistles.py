@@ -129,8 +129,8 @@ async def test_what_is_wrong_is_named_in_both_languages_and_nothing_is_stored(
     assert answer.headers["content-type"] == "application/problem+json"
     told = answer.json()
     assert told.get("field", "") == (field or "body")
-    assert told["detail"] and told["detail_en"]
-    assert told["detail"] != told["detail_en"]
+    assert told["detail_en"]
+    assert told["detail"] not in ("", told["detail_en"])
     assert intake.whistles() == []
     assert intake.log() == []
 
@@ -393,7 +393,7 @@ async def test_no_door_is_open(intake: Intake, path: str, who: str, status: int)
     }[who]
     answer = await intake.post(path, headers, whistle())
     assert answer.status_code == status, answer.text
-    assert answer.json()["detail"] and answer.json()["detail_en"]
+    assert answer.json()["detail"] != answer.json()["detail_en"]
     assert intake.log() == []
 
 

@@ -141,11 +141,10 @@ class ToyStates(MemoryStates[State]):
         self._service = service
 
     async def save(self, transaction: MemoryTransaction, states: Mapping[UUID, Versioned[State]]) -> None:
-        for versioned in states.values():
-            notes = versioned.state or ()
-            if not self._world.mended and any(fails(self._service, note, "spoil") for note in notes):
-                raise ValueError("a value that the store cannot hold")
         await super().save(transaction, states)
+        notes = [note for versioned in states.values() for note in versioned.state or ()]
+        if not self._world.mended and any(fails(self._service, note, "spoil") for note in notes):
+            raise ValueError("a value that the store cannot hold")
 
 
 def decide_for(world: "World", service: str) -> Callable[[State | None, Input[Any], datetime], Decision[State]]:
@@ -337,7 +336,7 @@ class ConsumerByHand:
 
 
 @cache
-def by_hand(mixin: type, part: type) -> Any:
+def by_hand(mixin: Any, part: Any) -> Any:
     return type(f"{part.__name__}ByHand", (mixin, part), {})
 
 
@@ -369,8 +368,8 @@ class Process:
         self.world = world
         self.service = service
         store = world.stores[service]
-        relay_type = by_hand(RelayByHand, world.parts.relay)
-        consumer_type = by_hand(ConsumerByHand, world.parts.consumer)
+        parts: Any = world.parts
+        relay_type, consumer_type = by_hand(RelayByHand, parts.relay), by_hand(ConsumerByHand, parts.consumer)
         self.relay: Relay = relay_type(
             service, TOPIC[service], store, SimulatedPublisher(world), no_projection, world.sleep, world.monotonic
         )
@@ -393,9 +392,9 @@ class Process:
                 self.road,
                 self.relay.want,
                 GAP_ALARM_SECONDS,
-                lambda _settings, _group: SimulatedClient(world, self),
-                world.sleep,
-                world.monotonic,
+                connect=lambda _settings, _group: SimulatedClient(world, self),
+                sleep=world.sleep,
+                monotonic=world.monotonic,
             )
             self.tasks.append(Task(self, self.consumer.run()))
         else:
@@ -541,7 +540,7 @@ class World:
             case 18 | 19:
                 if self.broker.in_flight:
                     self.broker.append(self.broker.in_flight.pop(self.choices.below(len(self.broker.in_flight))))
-            case 20:
+            case 20 | 21 | 22:
                 self._lose_a_message()
             case _:
                 self.time += 0.4
@@ -550,7 +549,10 @@ class World:
         return tuple(self.stores.values())[self.choices.below(len(self.stores))]
 
     def _lose_a_message(self) -> None:
-        place = TopicPartition((WHISTLES, CASES, DEADLINES)[self.choices.below(3)], self.choices.below(len(SHARDS)))
+        places = [at for at, log in self.broker.logs.items() if log and at.topic in WRITER]
+        if not places:
+            return
+        place = places[self.choices.below(len(places))]
         log = self.broker.log(place)
         offset = len(log) - 1 - self.choices.below(3)
         if offset >= 0 and (record := log[offset]) is not None:

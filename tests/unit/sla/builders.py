@@ -3,15 +3,13 @@
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
 from uuid import UUID, uuid5
 
-from services.sla.domain import clock
 from services.sla.domain.calendar import SHANGHAI, StateCalendar
 from services.sla.domain.clock import ClockState, DeadlineReached
 from services.sla.domain.deadline import Deadline, Rules
 from services.sla.domain.policy import read_policy
-from services.sla.main import HANDLERS, handlers_by
+from services.sla.main import handlers_by
 from shared.contracts import facts as f
 from shared.contracts.units import Unit, build_tree
 from shared.contracts.vocabulary import (
@@ -36,8 +34,6 @@ NAMESPACE = UUID(int=1)
 CASE = UUID(int=12)
 _REASON = f.Reason(zh="规则", en="a rule")
 _BASE = {"number": "C-1", "source": Source.COMMUNITY, "actor": f.Actor(kind=ActorKind.RULE)}
-
-F = TypeVar("F", bound=f.CaseFact)
 
 
 def local(written: str) -> datetime:
@@ -231,6 +227,3 @@ class Story:
             f"{one.obligation} {one.unit} {one.NAME.split('.')[1]}" + (f" {one.rung}" if hasattr(one, "rung") else "")
             for one in self.stated
         ]
-
-
-__all__ = [name for name in dir() if not name.startswith("_")] + ["HANDLERS", "clock"]

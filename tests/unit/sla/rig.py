@@ -1,8 +1,7 @@
 """A timer with everything it stands on, in memory: the same timer, road and handlers that production has."""
 
-import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -89,7 +88,7 @@ class Rig:
 
     async def tell(self, number: int, *facts: f.CaseFact) -> list[Outcome]:
         """The router's log says so, now."""
-        inputs = []
+        inputs: list[Input[f.CaseFact]] = []
         for fact in facts:
             shard = shard_of(case(number))
             sequence = self.store.tables.progress.get((CASES, shard), 0) + 1 + len(inputs)
@@ -98,8 +97,9 @@ class Rig:
 
     async def settle(self) -> float:
         """Turn until nothing is due; how long the timer would sleep then."""
-        while (delay := await self.timer.turn()) == 0.0:
-            await asyncio.sleep(0)
+        delay = 0.0
+        while delay == 0.0:
+            delay = await self.timer.turn()
         return delay
 
     def stated(self) -> list[tuple[UUID, f.DeadlineFact]]:
@@ -130,7 +130,3 @@ class Rig:
             (fact.fired_at - fact.due_at for _, fact in self.stated() if not isinstance(fact, f.DeadlineWarned)),
             default=timedelta(0),
         )
-
-
-def minutes(written: str) -> datetime:
-    return b.local(f"2026-11-23 {written}")

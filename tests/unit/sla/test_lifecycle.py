@@ -11,8 +11,7 @@ from services.sla.domain.deadline import State
 from services.sla.main import HANDLERS, READ_PAST
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES, TRANSITIONS, allowed
-from shared.contracts.vocabulary import Obligation as O
-from shared.contracts.vocabulary import ReworkCause, Stage, Urgency
+from shared.contracts.vocabulary import Obligation, ReworkCause, Stage, Urgency
 from tests.unit.sla import builders as b
 from tests.unit.sla.builders import HUB, POWER, STREET, WATER, Story, local
 
@@ -170,25 +169,25 @@ class Walk(RuleBasedStateMachine):
         self.each_step_is_taken_once_and_not_early()
 
     def stage_has_its_deadlines(self, stage: Stage) -> None:
-        live = {O(obligation) for _, obligation in self.story.live()}
+        live = {Obligation(obligation) for _, obligation in self.story.live()}
         row = STAGES[stage]
         if row.final:
             assert not live
         if row.waits:
             assert live & set(row.obligations), f"{stage}: nobody owes anything"
-            stray = live - set(row.obligations) - ({O.SIGN_IN} if self.unsigned else set())
+            stray = live - set(row.obligations) - ({Obligation.SIGN_IN} if self.unsigned else set())
             assert not stray, f"{stage}: {stray} is not owed here"
 
     def units_have_theirs(self, stage: Stage) -> None:
         live = self.story.live()
-        assert {unit for unit, obligation in live if obligation == O.HANDLE} == self.working
-        assert {unit for unit, obligation in live if obligation == O.SIGN_IN} == self.unsigned
+        assert {unit for unit, obligation in live if obligation == Obligation.HANDLE} == self.working
+        assert {unit for unit, obligation in live if obligation == Obligation.SIGN_IN} == self.unsigned
         if stage is Stage.REFUSAL_REVIEW:
-            assert (HUB, O.RULE_ON_REFUSAL) in live
+            assert (HUB, Obligation.RULE_ON_REFUSAL) in live
         if stage is Stage.CONSULTATION:
-            assert (HUB, O.DESIGNATE) in live
+            assert (HUB, Obligation.DESIGNATE) in live
         if stage is Stage.TO_DISPATCH:
-            assert sum(obligation == O.DISPATCH for _, obligation in live) == 1
+            assert sum(obligation == Obligation.DISPATCH for _, obligation in live) == 1
 
     def nobody_gains_time(self) -> None:
         for one in self.story.deadlines:

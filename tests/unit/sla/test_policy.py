@@ -69,7 +69,7 @@ WRONG = {
     "version: '1'\nlimits: {accept: {critical: 1.5 working_day}}": "counted in whole days",
     "version: '1'\nlimits: {lunch: 1 clock_hour}": "limits.lunch",
     "version: '1'\nlimits: {accept: 1 clock_hour}\nwarn: {default: 80}": "warn.default: Input should be less than 1",
-    "version: '1'\nlimits: {accept: 1 clock_hour}\nladder: {default: [{after: 1, tell: [mayor]}]}": "tell.0: Input should",
+    "version: '1'\nlimits: {accept: 1 clock_hour}\nladder: {default: [{after: 1, tell: [mayor]}]}": "tell.0: Input",
     "version: '1'\nlimits: {accept: 1 clock_hour}\nrework: 0.5": "rework: Extra inputs",
     "version: '1'\nlimits: {accept: {critical: 1 clock_hour}}": "no limit for urgent, normal, complex; add it",
 }

@@ -1,0 +1,279 @@
+"""`chuishao demo`: a fresh private stack, the whole loop on it, a report, and everything stopped again."""
+
+import asyncio
+import json
+import os
+import platform
+import resource
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+import asyncpg
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from deploy.check.command import run_check
+from deploy.demo import screen
+from deploy.demo.doors import Doors, Unanswered
+from deploy.demo.files import as_csv, in_parts
+from deploy.demo.rehearsal import Rehearsal
+from deploy.demo.samples import samples
+from deploy.demo.tally import BRANCHES, Tally, percentile
+from deploy.local.errors import StackError
+from deploy.local.places import PROJECT
+from deploy.local.processes import SERVICES
+from deploy.local.stack import LocalStack
+from shared.contracts.units import read_units
+from shared.runtime.settings import KafkaSettings
+
+STACK = Path("var/demo-stack")
+OUTPUT = PROJECT / "var" / "demo"
+POLICY = PROJECT / "deploy" / "demo" / "policy.yaml"
+SETUP = PROJECT / "deploy" / "district"
+QUIET_SECONDS = 120.0
+"""With nothing new on any topic for so long, the rehearsal has failed."""
+
+console = Console()
+errors = Console(stderr=True)
+
+BAD_ROW = {
+    "工单编号": "GD-BAD-ROW",
+    "标题": "缺少所属社区的工单",
+    "主要内容": "本行用于演示坏行的处理。",
+    "村/社区": "不存在社区",
+}
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What was asked for on the command line."""
+
+    count: int
+    input: Path | None
+    per_second: float
+    seed: int
+    kill: bool
+    keep: bool
+
+
+def demo(
+    count: Annotated[int, typer.Option(help="how many whistles", min=1, max=1_000_000)] = 320,
+    input_: Annotated[
+        Path | None, typer.Option("--input", help="a CSV file of 12345's orders instead", exists=True, dir_okay=False)
+    ] = None,
+    per_second: Annotated[float, typer.Option(help="how many are sent a second at most", min=0.1)] = 25.0,
+    seed: Annotated[int | None, typer.Option(help="of the samples; the same seed gives the same whistles")] = None,
+    kill: Annotated[bool, typer.Option(help="kill each service once with SIGKILL while it runs")] = False,
+    keep: Annotated[bool, typer.Option(help="leave the stack running afterwards")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON, and nothing else")] = False,
+) -> None:
+    """Play the whole loop on a fresh stack and write var/demo/report.json. Exit 0 only if all of it held."""
+    wanted = Wanted(count, input_, per_second, seed if seed is not None else int(time.time()), kill, keep)
+    console.quiet = as_json
+    try:
+        report = _play(wanted)
+    except (StackError, Unanswered, TimeoutError) as error:
+        errors.print(f"chuishao demo: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        errors.print("Stopped.")
+        raise typer.Exit(130) from None
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False, indent=2))  # noqa: T201 - the command's output
+    else:
+        _show(report)
+    raise typer.Exit(0 if report["passed"] else 1)
+
+
+def _play(wanted: Wanted) -> dict[str, Any]:
+    # The rehearsal has its own limits of seconds; what else the environment says goes on.
+    environment = dict(os.environ) | {"CHUISHAO_POLICY_FILE": str(POLICY), "CHUISHAO_SETUP": str(SETUP)}
+    stack = LocalStack(STACK, environment=environment, console=Console(stderr=True, quiet=console.quiet))
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    console.print("Starting Kafka, PostgreSQL and the five services …")
+    stack.erase()
+    try:
+        stack.start()
+        started = time.monotonic() - began
+        report = asyncio.run(_rehearse(stack, wanted, started))
+        (OUTPUT / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        return report
+    finally:
+        if not wanted.keep:
+            stack.stop()
+
+
+async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dict[str, Any]:
+    os.environ |= {name: value for name, value in stack.environment().items() if name.startswith("CHUISHAO_KAFKA")}
+    where = stack.addresses
+    tree = read_units(SETUP / "units.yaml")
+    doors = Doors(dict(where.services), stack.environment()["CHUISHAO_SIGNING_KEY"], stack.hotline_key)
+    rehearsal = Rehearsal(doors, tree, KafkaSettings(), OUTPUT / "accepted.jsonl", wanted.per_second)
+    tally = rehearsal.tally
+    total = wanted.count if wanted.input is None else None
+    began = time.monotonic()
+    memory_before = _memory_mb()
+    watcher = _Watcher(rehearsal, total, began, f"{where.services['workbench']}/board")
+    killer = asyncio.create_task(_kill_each(stack, rehearsal, total)) if wanted.kill else None
+    with watcher.shown():
+        showing = asyncio.create_task(watcher.run())
+        try:
+            if wanted.input is None:
+                feed: Any = samples(wanted.count, wanted.seed, tree)
+                await rehearsal.run(feed, [as_csv([BAD_ROW])], watcher.drained)
+            else:
+                await rehearsal.run(None, in_parts(wanted.input), watcher.drained)
+        finally:
+            showing.cancel()
+            if killer is not None:
+                killed = await asyncio.gather(killer, return_exceptions=True)
+            await doors.close()
+    console.print("Checking the invariants …")
+    invariants = await run_check(stack, accepted=OUTPUT / "accepted.jsonl")
+    report = await _report(stack, rehearsal, invariants)
+    report["seconds"] = {"start": round(started_in, 1), "rehearsal": round(time.monotonic() - began, 1)}
+    report["memory_mb"] = {"before": memory_before, "after": _memory_mb()}
+    if wanted.kill:
+        report["killed"] = killed[0] if not isinstance(killed[0], BaseException) else repr(killed[0])
+    if wanted.input is None:
+        missing = [branch for branch in BRANCHES if not tally.branches[branch]]
+        report["branches_missing"] = missing
+        report["passed"] = report["passed"] and not missing
+    return report
+
+
+class _Watcher:
+    """Shows the rehearsal while it runs, and knows when it is over or stuck."""
+
+    def __init__(self, rehearsal: Rehearsal, total: int | None, began: float, board: str) -> None:
+        self._rehearsal = rehearsal
+        self._total = total
+        self._began = began
+        self._board = board
+        self._live: Live | None = None
+        self._moved = (0, time.monotonic())
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        console.print(f"Live board: {self._board}", highlight=False, soft_wrap=True)
+        if not screen.is_live() or console.quiet:
+            yield
+            return
+        with Live(self._picture(), console=console, refresh_per_second=4) as self._live:
+            yield
+            self._live.update(self._picture())
+
+    async def run(self) -> None:
+        pause = 0.25 if self._live is not None else 2.0
+        while True:
+            if self._live is not None:
+                self._live.update(self._picture())
+            else:
+                console.print(screen.line(self._rehearsal.tally, time.monotonic() - self._began), highlight=False)
+            await asyncio.sleep(pause)
+
+    def _picture(self) -> Any:
+        tally = self._rehearsal.tally
+        doing = "正在送入诉求 feeding" if self._rehearsal.feeding else "等待全部归档 waiting for all to be final"
+        return screen.render(tally, self._total, time.monotonic() - self._began, self._board, doing)
+
+    def drained(self, tally: Tally) -> bool:
+        """Every accepted case is final. Raises `TimeoutError` where nothing moves any more."""
+        seen = sum(tally.seen.values())
+        if seen != self._moved[0]:
+            self._moved = (seen, time.monotonic())
+        elif time.monotonic() - self._moved[1] > QUIET_SECONDS:
+            found = ", ".join(f"{stage.value} {count}" for stage, count in tally.by_stage.items())
+            raise TimeoutError(
+                f"nothing moved for {QUIET_SECONDS:.0f} s; accepted {tally.accepted}, standing in: {found}. "
+                f"See the services' logs."
+            )
+        return len(tally.stages) >= tally.accepted and tally.final == len(tally.stages)
+
+
+async def _kill_each(stack: LocalStack, rehearsal: Rehearsal, total: int | None) -> list[dict[str, Any]]:
+    """SIGKILL each service once, spread over the rehearsal by how many cases are final."""
+    killed: list[dict[str, Any]] = []
+    names = [service.name for service in SERVICES]
+    for place, name in enumerate(names):
+        share = (place + 1) / (len(names) + 1)
+        while rehearsal.tally.accepted < share * (total or max(rehearsal.tally.accepted * 2, 100)):
+            await asyncio.sleep(0.05)
+        while not stack.pid(name):
+            await asyncio.sleep(0.05)
+        pid = await asyncio.to_thread(stack.kill, name, signal.SIGKILL)
+        killed.append({"service": name, "pid": pid, "accepted": rehearsal.tally.accepted})
+    return killed
+
+
+async def _report(stack: LocalStack, rehearsal: Rehearsal, invariants: dict[str, Any]) -> dict[str, Any]:
+    tally = rehearsal.tally
+    latencies = tally.latencies_ms()
+    span = (tally.last_closed or 0) - (tally.first_accepted or 0)
+    open_cases = len(tally.stages) - tally.final
+    kafka_given = bool(os.environ.get("CHUISHAO_KAFKA_BOOTSTRAP_GIVEN"))
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "release": _release(),
+        "machine": {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()},
+        "kafka": {"implementation": "given" if kafka_given else f"apache-kafka {_kafka_version()}"},
+        "postgresql": await _postgres_version(stack.addresses.postgres_admin_url),
+        "accepted": tally.accepted,
+        "final_stages": {stage.value: count for stage, count in sorted(tally.by_stage.items())},
+        "open": open_cases,
+        "branches": dict(tally.branches),
+        "invariants": invariants,
+        "loops_per_second": round(tally.closed / span, 1) if span > 0 else None,
+        "assignment_latency_ms": {
+            "measured": len(latencies),
+            "p50": _rounded(percentile(latencies, 0.5)),
+            "p99": _rounded(percentile(latencies, 0.99)),
+        },
+        "passed": open_cases == 0
+        and len(tally.stages) == tally.accepted
+        and all(found["ok"] for found in invariants.values()),
+    }
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 1)
+
+
+def _release() -> str:
+    from shared.runtime.service import release
+
+    return release()
+
+
+def _kafka_version() -> str:
+    lock = (PROJECT / "deploy" / "local" / "kafka.lock").read_text(encoding="utf-8")
+    return next(line.split(":")[2].split()[0] for line in lock.splitlines() if ":kafka_2.13:" in line)
+
+
+async def _postgres_version(url: str) -> str:
+    connection = await asyncpg.connect(url)
+    try:
+        return str(await connection.fetchval("show server_version"))
+    finally:
+        await connection.close()
+
+
+def _memory_mb() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def _show(report: dict[str, Any]) -> None:
+    console.print_json(json.dumps(report, ensure_ascii=False))
+    held = "全部通过 all held" if report["passed"] else "未通过 NOT passed"
+    console.print(f"[bold {'green' if report['passed'] else 'red'}]{held}[/]: {OUTPUT / 'report.json'}", soft_wrap=True)

@@ -1,0 +1,106 @@
+"""How the rehearsal's people knock: HTTP with their own tokens, patient with what is away for a moment.
+
+A request carries an `Idempotency-Key`, so it is sent again after any failure and still counts once.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from shared.contracts.vocabulary import ActorKind
+from shared.runtime.identity import Identity, issue
+
+PATIENCE_SECONDS = 90.0
+NOT_YET = frozenset({404, 429, 500, 502, 503, 504})
+"""Answers that may change by waiting: the fact an action rests on is still on its way."""
+NOT_NOW = 409
+NOT_NOW_SECONDS = 8.0
+"""A door that says "not now" may only be a moment behind; after so long, a deadline was faster than the person."""
+
+
+class Unanswered(Exception):
+    """A door said no for good, or nothing for too long."""
+
+
+class Doors:
+    """The services' HTTP doors, as several people use them at once."""
+
+    def __init__(self, urls: dict[str, str], signing_key: str, hotline_key: str) -> None:
+        self._urls = urls
+        self._signing_key = signing_key
+        self._hotline_key = hotline_key
+        self._tokens: dict[tuple[str, str | None], str] = {}
+        limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
+        self._http = httpx.AsyncClient(timeout=20, limits=limits, trust_env=False)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    def staff(self, unit: str) -> dict[str, str]:
+        return self._bearer(Identity(kind=ActorKind.STAFF, person=f"staff-of-{unit}", unit=unit))
+
+    def resident(self, name: str) -> dict[str, str]:
+        return self._bearer(Identity(kind=ActorKind.RESIDENT, person=name))
+
+    def operator(self) -> dict[str, str]:
+        return self._bearer(Identity(kind=ActorKind.STAFF, person="operator", operator=True))
+
+    def hotline(self) -> dict[str, str]:
+        return {"X-API-Key": self._hotline_key}
+
+    def _bearer(self, identity: Identity) -> dict[str, str]:
+        key = (identity.person, identity.unit)
+        if key not in self._tokens:
+            self._tokens[key] = issue(identity, self._signing_key, datetime.now(UTC), timedelta(hours=12))
+        return {"Authorization": f"Bearer {self._tokens[key]}"}
+
+    async def get(self, service: str, path: str, who: dict[str, str]) -> dict[str, Any]:
+        """Ask once; raises `Unanswered` unless the answer is 2xx."""
+        answer = await self._http.get(self._urls[service] + path, headers=who)
+        if not answer.is_success:
+            raise Unanswered(f"GET {path}: {answer.status_code} {answer.text[:300]}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def post(
+        self,
+        service: str,
+        path: str,
+        who: dict[str, str],
+        body: object = None,
+        content: bytes | None = None,
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        """Send until it is answered; `{}` where it came too late. Raises `Unanswered` after 90 s or a plain no."""
+        headers = who | {"Idempotency-Key": key or str(uuid4())}
+        if content is not None:
+            headers["Content-Type"] = "text/csv"
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE_SECONDS
+        delay = 0.05
+        while True:
+            try:
+                answer = await self._http.post(
+                    self._urls[service] + path,
+                    headers=headers,
+                    json=body if content is None else None,
+                    content=content,
+                    timeout=20 if content is None else 600,
+                )
+                if answer.is_success:
+                    told: dict[str, Any] = answer.json()
+                    return told
+                said = f"{answer.status_code} {answer.text[:400]}"
+                not_now = answer.status_code == NOT_NOW
+                if not_now and loop.time() > until - PATIENCE_SECONDS + NOT_NOW_SECONDS:
+                    return {}
+                final = answer.status_code not in NOT_YET and not not_now
+            except httpx.TransportError as error:
+                said, final = repr(error), False
+            if final or loop.time() > until:
+                raise Unanswered(f"POST {service} {path}: {said}")
+            await asyncio.sleep(delay)
+            delay = min(delay * 1.6, 1.0)

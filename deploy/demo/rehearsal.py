@@ -1,0 +1,229 @@
+"""Runs the loop once: feeds the doors, plays everybody, follows every case to its final stage."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from deploy.demo.cast import Cast
+from deploy.demo.doors import Doors, Unanswered
+from deploy.demo.files import as_csv
+from deploy.demo.samples import Sample
+from deploy.demo.tally import Tally
+from shared.contracts import facts as f
+from shared.contracts.envelope import decode
+from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, HOTLINE_REPLIES, WHISTLES
+from shared.contracts.units import UnitTree
+from shared.runtime.kafka import connection_options
+from shared.runtime.settings import KafkaSettings
+
+ASSIGNMENTS = r"assignments\.[0-9A-Za-z-]+"
+LOGS = (WHISTLES, CASES, DEADLINES, FEEDBACK)
+AT_ONCE = 16
+CSV_AT_ONCE = 50
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """One run. `accepted_file` is the client's own ledger: a JSON line for each answer it got."""
+
+    doors: Doors
+    tree: UnitTree
+    kafka: KafkaSettings
+    accepted_file: Path
+    per_second: float
+    tally: Tally = field(default_factory=Tally)
+    errors: list[str] = field(default_factory=list)
+    feeding: bool = True
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _seen_ids: set[str] = field(default_factory=set)
+
+    async def run(
+        self, samples: Iterable[Sample] | None, csv_files: Iterable[bytes], drained: Callable[[Tally], bool]
+    ) -> None:
+        """Feed everything, then go on until `drained` says that every accepted case is final.
+
+        Raises `Unanswered` where a door refused what it should have taken.
+        """
+        producer = AIOKafkaProducer(**connection_options(self.kafka), enable_idempotence=True)
+        await producer.start()
+
+        async def send(topic: str, case_id: UUID, value: bytes) -> None:
+            await producer.send_and_wait(topic, value, key=str(case_id).encode())
+
+        cast = Cast(self.doors, self.tree, send, self.spawn)
+        ready = asyncio.Event()
+        watching = asyncio.create_task(self._watch(cast, ready))
+        try:
+            await self._until_ready(watching, ready)
+            await self._feed(samples, csv_files)
+            self.feeding = False
+            while not (drained(self.tally) and not self._tasks):
+                if watching.done():
+                    watching.result()
+                if self.errors:
+                    raise Unanswered("; ".join(self.errors[:3]))
+                await asyncio.sleep(0.1)
+        finally:
+            watching.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(watching, *self._tasks, return_exceptions=True)
+            await producer.stop()
+
+    async def _until_ready(self, watching: "asyncio.Task[None]", ready: asyncio.Event) -> None:
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({watching, waiting}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if watching.done():
+            watching.result()
+        if not ready.is_set():
+            raise TimeoutError("the topics could not be read within 60 s; see kafka.log of the stack")
+
+    def spawn(self, action: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(action)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.errors.append(repr(task.exception()))
+
+    # --- watching the topics
+
+    async def _watch(self, cast: Cast, ready: asyncio.Event) -> None:
+        """Read every topic from where it ends now; tell the cast whose turn it is."""
+        consumer = AIOKafkaConsumer(
+            **connection_options(self.kafka), enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        consumer.subscribe(pattern=f"^({'|'.join(map(re.escape, (*LOGS, HOTLINE_REPLIES)))}|{ASSIGNMENTS})$")
+        await consumer.start()
+        try:
+            while not consumer.assignment():
+                await asyncio.sleep(0.05)
+            await consumer.seek_to_end()
+            for at in consumer.assignment():
+                await consumer.position(at)
+            ready.set()
+            while True:
+                polled = await consumer.getmany(timeout_ms=200, max_records=2000)
+                now = asyncio.get_running_loop().time()
+                for at, records in polled.items():
+                    for record in records:
+                        self._see(cast, at, record.value, now)
+        finally:
+            await consumer.stop()
+
+    def _see(self, cast: Cast, at: TopicPartition, value: bytes, now: float) -> None:
+        envelope = decode(value)
+        if at.topic in LOGS:
+            if self.tally.is_repeat(at.topic, at.partition, envelope.sequence):
+                return
+            self.tally.see(envelope, now)
+            if at.topic == CASES:
+                cast.on_case(envelope)
+        elif at.topic == HOTLINE_REPLIES:
+            if envelope.id not in self._seen_ids:
+                self._seen_ids.add(envelope.id)
+                self.tally.see(envelope, now)
+        else:
+            if isinstance(envelope.fact, f.AssignmentCreated):
+                self.tally.assigned_at.setdefault(envelope.subject, now)
+            cast.on_assignment(envelope)
+
+    # --- feeding the doors
+
+    async def _feed(self, samples: Iterable[Sample] | None, csv_files: Iterable[bytes]) -> None:
+        with self.accepted_file.open("w", encoding="utf-8") as ledger:
+            for content in csv_files:
+                await self._send_csv(content, ledger)
+            if samples is not None:
+                await self._send_samples(samples, ledger)
+
+    async def _send_samples(self, samples: Iterable[Sample], ledger: Any) -> None:
+        """At the asked pace, several at once; CSV rows gathered into files as a city's export would be."""
+        loop = asyncio.get_running_loop()
+        started, sent = loop.time(), 0
+        rows: list[Sample] = []
+        waiting: set[asyncio.Task[None]] = set()
+        for sample in samples:
+            if sample.door == "hotline_csv":
+                rows.append(sample)
+                if len(rows) == CSV_AT_ONCE:
+                    await self._send_csv(as_csv([row.body for row in rows]), ledger)
+                    rows.clear()
+            else:
+                if len(waiting) >= AT_ONCE:
+                    done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        task.result()
+                waiting.add(asyncio.create_task(self._send_one(sample, sent, ledger)))
+            sent += 1
+            ahead = started + sent / self.per_second - loop.time()
+            if ahead > 0:
+                await asyncio.sleep(ahead)
+        if rows:
+            await self._send_csv(as_csv([row.body for row in rows]), ledger)
+        for task in waiting:
+            await task
+
+    async def _send_one(self, sample: Sample, index: int, ledger: Any) -> None:
+        """One whistle, order or push; every twentieth is sent twice, as the wild does."""
+        service, path, who = self._door_of(sample)
+        key = f"rehearsal-{id(self)}-{index}"
+        before = asyncio.get_running_loop().time()
+        told = await self.doors.post(service, path, who, sample.body, key=key)
+        self._accepted(ledger, sample.door, told, key, before)
+        if index % 20 == 7:
+            again = await self.doors.post(service, path, who, sample.body, key=key)
+            if again.get("repeat") and again["case_id"] == told["case_id"]:
+                self.tally.branches["repeat_recognised"] += 1
+            else:
+                self.errors.append(f"sent twice, answered {told} and {again}")
+
+    def _door_of(self, sample: Sample) -> tuple[str, str, dict[str, str]]:
+        if sample.door == "whistle":
+            return "intake", "/whistles", self.doors.staff(sample.unit or sample.region)
+        if sample.door == "order":
+            return "intake", "/orders", self.doors.resident(f"resident-of-{sample.region}")
+        return "intake", "/hotline/orders", self.doors.hotline()
+
+    def _accepted(self, ledger: Any, door: str, told: dict[str, Any], key: str, before: float) -> None:
+        self.tally.accepted += 1
+        if door == "hotline_json":
+            self.tally.branches["hotline_json"] += 1
+        if self.tally.first_accepted is None:
+            self.tally.first_accepted = before
+        self.tally.sent_at[UUID(told["case_id"])] = before
+        line = {
+            "at": datetime.now(UTC).isoformat(),
+            "door": door,
+            "case_id": told["case_id"],
+            "number": told["number"],
+            "source_ref": told.get("source_ref"),
+            "idempotency_key": key,
+            "status": "accepted",
+        }
+        ledger.write(json.dumps(line) + "\n")
+        ledger.flush()
+
+    async def _send_csv(self, content: bytes, ledger: Any) -> None:
+        """A file of 12345's orders; what the report rejects is counted, what it accepts is written down."""
+        if self.tally.first_accepted is None:
+            self.tally.first_accepted = asyncio.get_running_loop().time()
+        report = await self.doors.post("intake", "/hotline/orders/csv", self.doors.hotline(), content=content)
+        taken = report["accepted"] + report["repeats"]
+        self.tally.accepted += taken
+        self.tally.branches["hotline_csv"] += taken
+        self.tally.branches["bad_row_reported"] += report["rejected_count"]
+        line = {"at": datetime.now(UTC).isoformat(), "door": "hotline_csv", "count": taken, "status": "accepted"}
+        ledger.write(json.dumps(line) + "\n")
+        ledger.flush()

@@ -1,0 +1,135 @@
+"""What the rehearsal has seen on the topics: where each case stands, which branches were played, how fast."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from shared.contracts import facts as f
+from shared.contracts.envelope import Envelope
+from shared.contracts.lifecycle import STAGES
+from shared.contracts.vocabulary import Level, ReworkCause, Stage
+
+BRANCHES = (
+    "self_handled",
+    "street",
+    "department",
+    "hub_desk",
+    "resident_verified",
+    "resident_declined",
+    "signed_in",
+    "refusal_upheld",
+    "refusal_dismissed",
+    "consultation_designated",
+    "check_failed_rework",
+    "unsatisfied_reopened",
+    "rated",
+    "rating_lapsed",
+    "warned",
+    "overdue",
+    "escalated",
+    "hotline_json",
+    "hotline_csv",
+    "hotline_answered",
+    "repeat_recognised",
+    "bad_row_reported",
+    "archived",
+)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one rehearsal. Cases that were there before it are not counted."""
+
+    accepted: int = 0
+    unanswered: int = 0
+    stages: dict[UUID, Stage] = field(default_factory=dict)
+    branches: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(BRANCHES, 0)))
+    seen: dict[tuple[str, int], int] = field(default_factory=dict)
+    sent_at: dict[UUID, float] = field(default_factory=dict)
+    assigned_at: dict[UUID, float] = field(default_factory=dict)
+    first_accepted: float | None = None
+    last_closed: float | None = None
+    sentences: list[str] = field(default_factory=list)
+
+    @property
+    def by_stage(self) -> Counter[Stage]:
+        return Counter(self.stages.values())
+
+    @property
+    def final(self) -> int:
+        return sum(STAGES[stage].final for stage in self.stages.values())
+
+    @property
+    def closed(self) -> int:
+        return sum(STAGES[stage].final or stage is Stage.CLOSED for stage in self.stages.values())
+
+    def is_repeat(self, topic: str, partition: int, sequence: int) -> bool:
+        """Whether this event of a log was seen before (a repeat on the wire)."""
+        if sequence <= self.seen.get((topic, partition), 0):
+            return True
+        self.seen[topic, partition] = sequence
+        return False
+
+    def see(self, envelope: Envelope, at: float) -> None:
+        """Count one event of a log."""
+        fact = envelope.fact
+        if isinstance(fact, f.CaseFact):
+            self.stages[envelope.subject] = fact.stage
+        for branch in _branches(fact):
+            self.branches[branch] += 1
+        if isinstance(fact, f.CaseClosed):
+            self.last_closed = at
+
+    def latencies_ms(self) -> list[float]:
+        """From sending the whistle to the unit's topic, for what a rule sent straight to a unit."""
+        both = self.sent_at.keys() & self.assigned_at.keys()
+        return sorted((self.assigned_at[case] - self.sent_at[case]) * 1000 for case in both)
+
+
+def _branches(fact: f.Fact) -> list[str]:
+    match fact:
+        case f.CaseDispatched(final=True) | f.CaseRefusalRuled(final=True):
+            return ["consultation_designated"]
+        case f.CaseDispatched(level=Level.COMMUNITY):
+            return ["self_handled"]
+        case f.CaseDispatched(level=Level.STREET):
+            return ["street"]
+        case f.CaseDispatched(level=Level.DEPARTMENT):
+            return ["department"]
+        case f.CaseSentToDesk():
+            return ["hub_desk"]
+        case f.WhistleVerified():
+            return ["resident_verified"]
+        case f.WhistleDeclined():
+            return ["resident_declined"]
+        case f.CaseSignedIn():
+            return ["signed_in"]
+        case f.CaseRefusalRuled(upheld=upheld):
+            return ["refusal_upheld" if upheld else "refusal_dismissed"]
+        case f.CaseReworkOrdered(cause=ReworkCause.CHECK_FAILED):
+            return ["check_failed_rework"]
+        case f.CaseReworkOrdered(cause=ReworkCause.RESIDENT_UNSATISFIED):
+            return ["unsatisfied_reopened"]
+        case f.FeedbackUnitRated():
+            return ["rated"]
+        case f.FeedbackConcluded(unrated=unrated, resident_silent=silent):
+            return ["rating_lapsed"] if unrated or silent else []
+        case f.DeadlineWarned():
+            return ["warned"]
+        case f.CaseOverdue():
+            return ["overdue"]
+        case f.CaseEscalated():
+            return ["escalated"]
+        case f.CaseArchived():
+            return ["archived"]
+        case f.HotlineAnswered():
+            return ["hotline_answered"]
+        case _:
+            return []
+
+
+def percentile(ordered: list[float], share: float) -> float | None:
+    """The nearest-rank percentile of ordered figures; None of nothing."""
+    if not ordered:
+        return None
+    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered)) - 1))]

@@ -1,0 +1,1 @@
+"""What people see: the live board and each case's timeline. It owns no log; it reads the others'."""

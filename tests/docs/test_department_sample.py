@@ -1,0 +1,166 @@
+"""The department sample against the router's own decisions: what it answers is what the router takes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from deploy.local.places import PROJECT
+from services.router.main import make_service, read_district
+from services.router.settings import RouterSettings
+from shared.contracts import facts as f
+from shared.contracts.envelope import Envelope, encode
+from shared.contracts.topics import assignments_topic, reports_topic
+from shared.contracts.vocabulary import ActorKind, AppealType, Source, Stage, Urgency
+from shared.runtime.consumer import to_input
+from shared.runtime.road import Decision, FromTimer, Input
+from tests.docs.sample import load
+
+sample: Any = load()
+
+UNIT = "util-water"
+NOW = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)
+HOTLINE = f.Actor(kind=ActorKind.HOTLINE, person="city-12345")
+BURST_PIPE = f.Matter(
+    number="HA20261102000001",
+    source=Source.HOTLINE_12345,
+    source_ref="GD1",
+    appeal_type=AppealType.HELP,
+    urgency=Urgency.URGENT,
+    category=("供水", "管道漏损"),
+    title="湖畔小区3号楼水管爆裂",
+    content="主管道漏水，地下室进水。",
+    region="110199001001",
+    whistle_blower="110199",
+    received_at=NOW,
+)
+
+
+@dataclass
+class Router:
+    """The router without its engines: one case, decided by the real map from message to function."""
+
+    service: Any = field(
+        default_factory=lambda: make_service(read_district(RouterSettings(setup=PROJECT / "deploy" / "district")))
+    )
+    case_id: UUID = field(default_factory=uuid4)
+    state: Any = None
+    told: list[bytes] = field(default_factory=list)
+
+    def take(self, item: Input[Any]) -> Decision[Any]:
+        """Decide, keep the state, and tell the unit what it is told on its topic."""
+        decision: Decision[Any] = self.service.handlers[type(item.message)](self.state, item, NOW)
+        self.state = decision.state or self.state
+        for fact in decision.facts:
+            envelope = Envelope(str(uuid4()), "/chuishao/router", self.case_id, NOW, fact, sequence=1, caseseq=1)
+            self.told += [one.value for one in self.service.project(envelope) if one.topic == assignments_topic(UNIT)]
+        return decision
+
+    def open(self) -> None:
+        whistle = f.WhistleReceived(matter=BURST_PIPE, needs_verification=False, actor=HOTLINE)
+        self.take(Input(self.case_id, whistle, str(uuid4()), FromTimer()))
+
+    def hear(self, value: bytes) -> Decision[Any]:
+        """A report as it comes from the unit's topic."""
+        item = to_input(record(reports_topic(UNIT), value))
+        assert item.unreadable is None
+        assert item.unit == UNIT
+        return self.take(item)
+
+
+class Producer:
+    """Takes what the sample sends."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes, bytes]] = []
+
+    async def send_and_wait(self, topic: str, value: bytes, key: bytes) -> None:
+        self.sent.append((topic, value, key))
+
+    @property
+    def values(self) -> list[bytes]:
+        return [value for _, value, _ in self.sent]
+
+
+def record(topic: str, value: bytes, headers: tuple[tuple[str, bytes], ...] = ()) -> Any:
+    return SimpleNamespace(topic=topic, partition=0, offset=0, value=value, headers=headers)
+
+
+@pytest.fixture
+def handled(tmp_path: Path) -> Iterator[Any]:
+    found = sample.Handled(str(tmp_path / "handled.sqlite"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def router() -> Router:
+    router = Router()
+    router.open()
+    return router
+
+
+def department(handled: Any, producer: Producer, desk: Any = None) -> Any:
+    return sample.Department(desk or sample.Desk(UNIT), handled, consumer=None, producer=producer)
+
+
+async def test_its_reports_bring_the_case_to_the_check(router: Router, handled: Any) -> None:
+    assert len(router.told) == 1
+    producer = Producer()
+    await department(handled, producer).take(record(assignments_topic(UNIT), router.told[0]))
+    assert {topic for topic, _, _ in producer.sent} == {reports_topic(UNIT)}
+    assert {key for _, _, key in producer.sent} == {str(router.case_id).encode()}
+    decisions = [router.hear(value) for value in producer.values]
+    assert [decision.refusal for decision in decisions] == [None, None, None]
+    assert router.state.stage is Stage.CHECKING
+
+
+async def test_the_same_assignment_twice_has_one_effect(router: Router, handled: Any) -> None:
+    producer = Producer()
+    one = department(handled, producer)
+    for _ in range(2):
+        await one.take(record(assignments_topic(UNIT), router.told[0]))
+    assert len(producer.sent) == 3
+
+
+async def test_after_a_crash_before_it_remembers_the_reports_carry_the_same_ids(router: Router, handled: Any) -> None:
+    producer = Producer()
+    await department(handled, producer).take(record(assignments_topic(UNIT), router.told[0]))
+    forgotten = sample.Handled(":memory:")
+    await department(forgotten, producer).take(record(assignments_topic(UNIT), router.told[0]))
+    forgotten.close()
+    keys = [to_input(record(reports_topic(UNIT), value)).origin for value in producer.values]
+    assert keys[:3] == keys[3:]
+
+
+async def test_news_without_an_answer_is_remembered_and_not_answered(handled: Any) -> None:
+    closed = f.AssignmentClosed(assignment_id=uuid4(), number="HA1", unit=UNIT)
+    event = Envelope(str(uuid4()), "/chuishao/router", uuid4(), NOW, closed)
+    producer = Producer()
+    await department(handled, producer).take(record(assignments_topic(UNIT), encode(event)))
+    assert producer.sent == []
+    assert event.id in handled
+
+
+async def test_a_kind_of_a_later_release_does_not_stop_it(handled: Any) -> None:
+    unknown = b'{"id": "1", "type": "cn.chuishao.assignment.moved.v1", "subject": "x", "data": {"new": 1}}'
+    await department(handled, Producer()).take(record(assignments_topic(UNIT), unknown))
+    assert "1" in handled
+
+
+async def test_a_refusal_is_said_with_its_reason(handled: Any, caplog: pytest.LogCaptureFixture) -> None:
+    refused = record(f"{reports_topic(UNIT)}.dlq", b"{}", (("reason", b"sign_in_first: Sign in first."),))
+    await department(handled, Producer()).take(refused)
+    assert "sign_in_first" in caplog.text
+
+
+def test_a_login_is_used_where_one_is_given() -> None:
+    assert sample.connection({}) == {"bootstrap_servers": "127.0.0.1:9092"}
+    options = sample.connection({"KAFKA": "broker:9093", "KAFKA_USER": "unit.util-water", "KAFKA_PASSWORD": "x"})
+    assert options["security_protocol"] == "SASL_SSL"
+    assert options["sasl_plain_username"] == "unit.util-water"

@@ -1,0 +1,52 @@
+"""A database of its own for each test, brought to this release, reached with sla's own role."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from deploy.local.processes import Addresses, role_url
+from deploy.migrate import migrate
+
+PASSWORD = "sla"
+
+
+@pytest.fixture
+async def postgres_url(engines: Addresses) -> AsyncIterator[str]:
+    name = f"sla_{uuid4().hex}"
+    admin = await asyncpg.connect(engines.postgres_admin_url)
+    await admin.execute(f"create database {name}")
+    admin_url = urlunsplit(urlsplit(engines.postgres_admin_url)._replace(path=f"/{name}"))
+    connection = await asyncpg.connect(admin_url)
+    await migrate(connection, "sla", PASSWORD)
+    await connection.close()
+    yield role_url(admin_url, "chuishao_sla", PASSWORD)
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+# TEMPORARY, REMOVE
+from collections.abc import Iterator  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from deploy.local.stack import LocalStack  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    stack = LocalStack(Path("var/test-sla"))
+    yield stack
+
+
+@pytest.fixture(scope="session")
+def engines(stack: LocalStack) -> Addresses:
+    return stack.start_engines()
+
+
+@pytest.fixture(scope="session")
+def kafka_settings(engines: Addresses):
+    from shared.runtime.settings import KafkaSettings
+
+    return KafkaSettings(bootstrap=engines.kafka_bootstrap)

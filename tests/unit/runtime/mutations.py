@@ -1,0 +1,196 @@
+"""Broken parts, one for each thing that makes the road exact. The simulation must catch every one of them."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from shared.runtime import failpoints
+from shared.runtime.consumer import Consumer, to_input
+from shared.runtime.log import Row
+from shared.runtime.memory import MemoryTransaction
+from shared.runtime.relay import Ownership, Relay
+from shared.runtime.road import Fate, Find, FromDeadLetter, FromDoor, FromLog, Input, Outcome, Road
+from tests.unit.runtime.simulation import Parts, SimulatedStore, State
+
+
+class TakesAnySequence(Road[State]):
+    """Passes over what is missing."""
+
+    def _known_already(self, batch: Any, item: Input[Any]) -> Outcome | None:
+        known = super()._known_already(batch, item)
+        return None if known is not None and known.fate is Fate.AHEAD else known
+
+
+class TakesRepeats(Road[State]):
+    """Relies on the broker to deliver once."""
+
+    def _known_already(self, batch: Any, item: Input[Any]) -> Outcome | None:
+        known = super()._known_already(batch, item)
+        return None if known is not None and isinstance(item.origin, FromLog) and known.fate is Fate.REPEAT else known
+
+
+class MovesProgressFirst(Road[State]):
+    """Progress in a transaction of its own, before deciding."""
+
+    async def _attempt(self, shards: Collection[int], find: Find) -> list[Outcome]:
+        async with self.store.transaction() as transaction:
+            await transaction.lock_heads(shards)
+            inputs = await find(transaction, transaction.now)
+            progress = await transaction.progress({i.origin.log for i in inputs if isinstance(i.origin, FromLog)})
+            fresh, outcomes = [], []
+            for item in inputs:
+                outcomes.append(Outcome(Fate.FAILED))
+                match item.origin:
+                    case FromLog(log, shard, sequence) if sequence != progress.get((log, shard), 0) + 1:
+                        ahead = sequence > progress.get((log, shard), 0)
+                        outcomes[-1] = Outcome(Fate.AHEAD if ahead else Fate.REPEAT)
+                    case FromLog(log, shard, sequence):
+                        progress[log, shard] = sequence
+                        fresh.append((len(outcomes) - 1, replace(item, origin=FromDoor(()))))
+                    case _:
+                        fresh.append((len(outcomes) - 1, item))
+            await transaction.advance(progress)
+
+        async def given(_transaction: Any, _now: Any) -> Sequence[Input[Any]]:
+            return [item for _, item in fresh]
+
+        for (at, _), outcome in zip(fresh, await super()._attempt(shards, given), strict=True):
+            outcomes[at] = outcome
+        return outcomes
+
+
+class ForgetsTheDoor(Road[State]):
+    """Remembers no request."""
+
+    def _settle(self, batch: Any, item: Input[Any], answer: Mapping[str, Any] | None) -> None:
+        if not isinstance(item.origin, FromDoor):
+            super()._settle(batch, item, answer)
+
+
+class ForgetsReplays(Road[State]):
+    """Replays a dead letter as often as it is asked to."""
+
+    def _settle(self, batch: Any, item: Input[Any], answer: Mapping[str, Any] | None) -> None:
+        if not isinstance(item.origin, FromDeadLetter):
+            super()._settle(batch, item, answer)
+
+
+class DropsThePoison(Road[State]):
+    """Moves on without a dead letter."""
+
+    def _bury(self, batch: Any, item: Input[Any], kind: str, reason: str) -> Outcome:
+        outcome = super()._bury(batch, item, kind, reason)
+        batch.burials.pop()
+        return outcome
+
+
+class CountsEveryBatchAnew(Road[State]):
+    """`caseseq` begins at 1 again."""
+
+    def _rows(self, batch: Any, item: Input[Any], caseseq: int, facts: Any) -> list[Row]:
+        return super()._rows(batch, item, 0, facts)
+
+
+class AdvancesBeforePublishing(Relay):
+    """The position moves when the rows are read."""
+
+    async def _next_rows(self, shard: int) -> list[Row]:
+        rows = await super()._next_rows(shard)
+        if rows:
+            self._position[shard] = rows[-1].sequence
+        return rows
+
+
+class MarksWhatWaits(Relay):
+    """Says that rows are published which are only offered."""
+
+    def published(self, shard: int) -> int:
+        waiting = self._waiting.get(shard)
+        return waiting[-1].sequence if waiting else super().published(shard)
+
+
+class TrustsItsMemory(Relay):
+    """Publishes what it was offered, whatever lies before it."""
+
+    async def _next_rows(self, shard: int) -> list[Row]:
+        waiting = self._waiting.get(shard)
+        if not waiting:
+            return await super()._next_rows(shard)
+        return [row for row in self._waiting.pop(shard) if row.sequence > self._position[shard]]
+
+
+class TakesOverAtTheEnd(Relay):
+    """Begins where the log ends, not where the topic does."""
+
+    async def _settle(self, ownership: Ownership) -> None:
+        before = set(self._position)
+        await super()._settle(ownership)
+        for shard in self._position.keys() - before:
+            self._position[shard] = self._store.tables.heads[shard].sequence  # type: ignore[attr-defined]
+
+
+class RepublishesOneRow(Relay):
+    """Sends the missing row, and not what readers skipped because of it."""
+
+    async def republish(self, shard: int, from_sequence: int) -> int:
+        rows = await self._store.unpublished(shard, from_sequence - 1, 1)
+        await self._publisher.publish([message for row in rows for message in self._messages(row)])
+        return len(rows)
+
+
+class CommitsOnReading(Consumer):
+    """Offsets are committed before the work is done, and gaps forgotten."""
+
+    async def _consume(self) -> None:
+        while not self._stopping:
+            polled = await self._kafka.getmany(timeout_ms=200, max_records=500)
+            records = [record for found in polled.values() for record in found]
+            if records:
+                self._handled = {at: found[-1].offset + 1 for at, found in polled.items()}
+                await self._commit()
+                failpoints.reach("after_poll")
+                await self._road.travel([to_input(record) for record in records])
+
+
+class KeepsGapsToItself(Consumer):
+    """Loss goes unnoticed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.gaps._alarm_seconds = 1e9
+
+
+class CommitsWhatFailed(SimulatedStore):
+    """Half of a batch takes effect when the other half cannot."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[MemoryTransaction]:
+        async with super().transaction() as transaction:
+            try:
+                yield transaction
+            except Exception:
+                self.tables = transaction.tables
+                raise
+
+
+MUTATIONS = {
+    broken.__name__: Parts(**{part: broken})  # type: ignore[arg-type]
+    for part, broken in (
+        ("road", TakesAnySequence),
+        ("road", TakesRepeats),
+        ("road", MovesProgressFirst),
+        ("road", ForgetsTheDoor),
+        ("road", ForgetsReplays),
+        ("road", DropsThePoison),
+        ("road", CountsEveryBatchAnew),
+        ("relay", AdvancesBeforePublishing),
+        ("relay", MarksWhatWaits),
+        ("relay", TrustsItsMemory),
+        ("relay", TakesOverAtTheEnd),
+        ("relay", RepublishesOneRow),
+        ("consumer", CommitsOnReading),
+        ("consumer", KeepsGapsToItself),
+        ("store", CommitsWhatFailed),
+    )
+}

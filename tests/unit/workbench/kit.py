@@ -1,0 +1,319 @@
+"""A small district, one example of every fact, and services that answer as the test says."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import httpx
+import orjson
+from fastapi import FastAPI
+
+from services.workbench.languages import Speech
+from services.workbench.main import Workbench, assemble, build_app
+from services.workbench.settings import WorkbenchSettings
+from shared.contracts import facts as f
+from shared.contracts.envelope import Envelope, encode
+from shared.contracts.topics import shard_of
+from shared.contracts.units import Unit, UnitTree, build_tree
+from shared.contracts.vocabulary import (
+    ActorKind,
+    AppealType,
+    CaseList,
+    DeclineReason,
+    Ledger,
+    Level,
+    Obligation,
+    ReworkCause,
+    Role,
+    Satisfaction,
+    Source,
+    Stage,
+    UnitKind,
+    Urgency,
+)
+
+NOW = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
+"""10:30 in the district."""
+HUB, STREET, COMMUNITY, WATER, HOUSING = "110199", "110199001", "110199001001", "util-water", "dept-housing"
+CASE = UUID("01930000-0000-7000-8000-000000000007")
+NUMBER = "HA202611230001"
+KEY = "dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtdGU"
+
+
+def tree() -> UnitTree:
+    return build_tree(
+        [
+            Unit(code=HUB, name="和安区城市治理中心", name_en="He'an Hub", kind=UnitKind.HUB),
+            Unit(code=STREET, name="东湖街道", name_en="Donghu Street", kind=UnitKind.STREET, parent=HUB),
+            Unit(code=COMMUNITY, name="湖畔社区", name_en="Hupan", kind=UnitKind.COMMUNITY, parent=STREET),
+            Unit(code=WATER, name="和安供水公司", name_en="He'an Water", kind=UnitKind.UTILITY, parent=HUB),
+            Unit(code=HOUSING, name="区住建委", kind=UnitKind.DEPARTMENT, parent=HUB),
+        ],
+        "1",
+    )
+
+
+def speech(language: str = "zh-CN") -> Speech:
+    return Speech(language, tree(), ZoneInfo("Asia/Shanghai"))
+
+
+def matter(**changes: Any) -> f.Matter:
+    values: dict[str, Any] = {
+        "number": NUMBER,
+        "source": Source.COMMUNITY,
+        "appeal_type": AppealType.HELP,
+        "urgency": Urgency.URGENT,
+        "category": ("公用事业", "供水", "停水"),
+        "title": "3号楼停水",
+        "content": "从昨晚起没有水",
+        "address": "湖畔社区3号楼",
+        "region": COMMUNITY,
+        "whistle_blower": COMMUNITY,
+        "received_at": NOW,
+    }
+    return f.Matter(**(values | changes))
+
+
+def actor(unit: str | None = COMMUNITY, kind: ActorKind = ActorKind.STAFF) -> f.Actor:
+    return f.Actor(kind=kind, unit=unit, person="p-1")
+
+
+ASSIGNMENT = UUID("01930000-0000-7000-8000-0000000000aa")
+REASON = f.Reason(zh="供水归供水公司", en="water is the water company's", rule="by-category", version="3")
+PROOF = f.Evidence(name="修复后.jpg", media_type="image/jpeg", url="https://files.example/1.jpg")
+
+
+def case_fact(fact: type[f.CaseFact], stage: Stage, **values: Any) -> f.CaseFact:
+    return fact(number=NUMBER, source=Source.COMMUNITY, stage=stage, **({"actor": actor()} | values))
+
+
+def assigned(*units: str, round_: int = 1) -> tuple[f.AssignmentMade, ...]:
+    roles = [Role.LEAD] + [Role.CO_HANDLER] * len(units)
+    return tuple(
+        f.AssignmentMade(assignment_id=ASSIGNMENT if place == 0 else uuid4(), unit=unit, role=role, round=round_)
+        for place, (unit, role) in enumerate(zip(units, roles, strict=False))
+    )
+
+
+def dispatched(*units: str, final: bool = False, **changes: Any) -> f.CaseFact:
+    return case_fact(
+        f.CaseDispatched,
+        Stage.DISPATCHED,
+        level=Level.DEPARTMENT,
+        matter=matter(**changes),
+        assignments=assigned(*(units or (WATER,))),
+        case_list=CaseList.IMMEDIATE,
+        ledger=Ledger.FIXED_DEADLINE,
+        reason=REASON,
+        final=final,
+    )
+
+
+def of_unit(fact: type[f.CaseFact], stage: Stage, **values: Any) -> f.CaseFact:
+    return case_fact(fact, stage, actor=actor(WATER), assignment_id=ASSIGNMENT, unit=WATER, **values)
+
+
+def overdue(obligation: Obligation = Obligation.HANDLE, unit: str | None = WATER, **values: Any) -> f.CaseFact:
+    return case_fact(
+        f.CaseOverdue,
+        Stage.HANDLING,
+        actor=actor(None, ActorKind.CLOCK),
+        obligation=obligation,
+        unit=unit,
+        generation=1,
+        due_at=NOW,
+        **values,
+    )
+
+
+def deadline(fact: type[f.DeadlineFact], **values: Any) -> f.DeadlineFact:
+    return fact(
+        obligation=Obligation.HANDLE,
+        unit=WATER,
+        generation=1,
+        started_at=NOW - timedelta(hours=2),
+        due_at=NOW,
+        fired_at=NOW,
+        policy_version="1",
+        **values,
+    )
+
+
+def closed(answer: str = "已恢复供水") -> f.CaseFact:
+    return case_fact(
+        f.CaseClosed,
+        Stage.CLOSED,
+        answer=answer,
+        ledger=Ledger.FIXED_DEADLINE,
+        reason=f.Reason(zh="核查通过", en="checked"),
+        assignments=assigned(WATER),
+    )
+
+
+EXAMPLES: list[f.Fact] = [
+    f.WhistleReceived(matter=matter(), needs_verification=False, actor=actor()),
+    f.WhistleVerified(actor=actor(), note="属实"),
+    f.WhistleDeclined(actor=actor(), reason=DeclineReason.UNTRUE, explanation="没有此事"),
+    case_fact(f.CaseOpened, Stage.RECEIVED, matter=matter()),
+    case_fact(f.CaseAccepted, Stage.TO_DISPATCH, urgency=Urgency.URGENT, category=("公用事业", "供水")),
+    case_fact(f.CaseDeclined, Stage.DECLINED, reason=DeclineReason.REPEATED, explanation="重复"),
+    case_fact(f.CaseSentToDesk, Stage.TO_DISPATCH, desk=HUB, reason=REASON),
+    dispatched(WATER, HOUSING),
+    of_unit(f.CaseSignedIn, Stage.HANDLING),
+    of_unit(f.CaseRefused, Stage.REFUSAL_REVIEW, reason="不归我们", basis="职责清单第三条", count=1),
+    of_unit(f.CaseRefusalRuled, Stage.REFUSAL_REVIEW, upheld=True, reason="确实不归"),
+    of_unit(f.CaseProgressed, Stage.HANDLING, note="已到场", contacted=True),
+    of_unit(f.CaseUnitDone, Stage.HANDLED, result="已换水管", evidence=(PROOF,)),
+    case_fact(
+        f.CaseHandled,
+        Stage.CHECKING,
+        units=(WATER,),
+        round=1,
+        resident_to_ask=False,
+        whistle_blower=COMMUNITY,
+    ),
+    case_fact(f.CaseChecked, Stage.RATING, passed=True, note="有水了"),
+    case_fact(
+        f.CaseReworkOrdered,
+        Stage.REWORK,
+        cause=ReworkCause.CHECK_FAILED,
+        matter=matter(),
+        assignments=assigned(WATER, round_=2),
+        round=2,
+        explanation="二层仍无水",
+    ),
+    overdue(),
+    case_fact(f.CaseEscalated, Stage.HANDLING, obligation=Obligation.HANDLE, unit=WATER, rung=1, told=(HUB,)),
+    closed(),
+    case_fact(f.CaseArchived, Stage.ARCHIVED),
+    deadline(f.DeadlineWarned),
+    deadline(f.DeadlineOverdue),
+    deadline(f.DeadlineEscalated, rung=1, told=(HUB,)),
+    f.FeedbackChecked(round=1, passed=True, note="有水了", actor=actor()),
+    f.FeedbackUnitRated(round=1, unit=WATER, contact=5, speed=4, result=5, words="很快", actor=actor()),
+    f.FeedbackResidentAnswered(
+        round=1,
+        contacted=True,
+        solved=True,
+        satisfaction=Satisfaction.SATISFIED,
+        words="谢谢",
+        actor=actor(None, ActorKind.RESIDENT),
+    ),
+    f.FeedbackConcluded(round=1, close=True, reason=REASON, resident_silent=True, actor=actor(None, ActorKind.RULE)),
+]
+"""One of every fact of the four logs, in the order of a case's life."""
+
+SERVICE_OF = {"whistle": "intake", "case": "router", "deadline": "sla", "feedback": "feedback"}
+TOPIC_OF = {"intake": "whistles", "router": "cases", "sla": "deadlines", "feedback": "feedback"}
+
+
+def service_of(fact: f.Fact) -> str:
+    return SERVICE_OF[fact.NAME.partition(".")[0]]
+
+
+def envelope(fact: f.Fact, sequence: int = 0, at: datetime = NOW, case_id: UUID = CASE) -> Envelope:
+    return Envelope(str(uuid4()), f"urn:chuishao:{service_of(fact)}", case_id, at, fact, sequence, sequence)
+
+
+def log_rows(facts: list[f.Fact], service: str, start: datetime = NOW) -> list[dict[str, Any]]:
+    """What `/log/<case id>` of a service holds of these facts, a second apart."""
+    return [
+        {
+            "shard": shard_of(CASE),
+            "sequence": place + 1,
+            "hash": f"{place + 1:064x}",
+            "event": orjson.loads(encode(envelope(fact, place + 1, start + timedelta(seconds=place)))),
+        }
+        for place, fact in enumerate(facts)
+        if service_of(fact) == service
+    ]
+
+
+STATISTICS: dict[str, Any] = {
+    "total": 1234,
+    "open": 40,
+    "overdue": 5,
+    "by_stage": {"verifying": 2, "to_dispatch": 3, "handling": 30, "checking": 5, "closed": 1190, "declined": 4},
+    "by_unit": [
+        {"unit": WATER, "open": 30, "overdue": 4, "done": 900},
+        {"unit": STREET, "open": 10, "overdue": 1, "done": 290},
+    ],
+    "by_level": {"department": 30},
+    "today": {"opened": 12, "closed": 9},
+}
+
+
+def case_document(stage: Stage = Stage.CLOSED, **changes: Any) -> dict[str, Any]:
+    return {
+        "case_id": str(CASE),
+        "number": NUMBER,
+        "stage": stage.value,
+        "matter": matter(**changes).model_dump(mode="json"),
+        "assignments": [],
+    }
+
+
+class Upstream:
+    """The four services: `answers` maps `service path` to a document, a status, or a function of the request."""
+
+    def __init__(self, facts: list[f.Fact] | None = None) -> None:
+        self.asked: list[httpx.Request] = []
+        self.answers: dict[str, Any] = {
+            "router /statistics": STATISTICS,
+            f"router /cases/{NUMBER}": case_document(),
+            "sla /deadlines/summary": {"obligations": {"handle": {"armed": 7, "overdue": 2}}},
+            f"sla /cases/{CASE}/deadlines": {"case_id": str(CASE), "deadlines": []},
+        }
+        for service in TOPIC_OF:
+            self.answers[f"{service} /health/live"] = {"status": "ok"}
+            rows = log_rows(EXAMPLES if facts is None else facts, service)
+            self.answers[f"{service} /log/{CASE}"] = {"service": service, "events": rows}
+
+    def stop(self, service: str) -> None:
+        for known in [known for known in self.answers if known.startswith(service)]:
+            self.answers[known] = httpx.ConnectError("refused")
+
+    def transport(self) -> httpx.MockTransport:
+        return httpx.MockTransport(self._answer)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        found = self.answers.get(f"{request.url.host} {request.url.raw_path.decode()}", 404)
+        if isinstance(found, Exception):
+            raise found
+        if isinstance(found, int):
+            return httpx.Response(found, json={})
+        return httpx.Response(200, content=orjson.dumps(found))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def settings(folder: Path, **changes: Any) -> WorkbenchSettings:
+    """Settings for a set-up folder with the small district in it."""
+    units = [unit.model_dump(mode="json", exclude={"capabilities"}) for unit in tree()]
+    (folder / "units.yaml").write_text(orjson.dumps({"version": "1", "units": units}).decode(), encoding="utf-8")
+    urls = {f"{service}_url": f"http://{service}" for service in TOPIC_OF}
+    values: dict[str, Any] = {"setup": folder, "signing_key": KEY} | urls | changes
+    return WorkbenchSettings(**values)
+
+
+def workbench(
+    folder: Path, upstream: Upstream, now: Callable[[], datetime] = lambda: NOW, **changes: Any
+) -> tuple[Workbench, FastAPI]:
+    parts = assemble(settings(folder, **changes), None, upstream.transport(), now)
+    return parts, build_app(parts)
+
+
+def browser(app: FastAPI, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://workbench", headers=dict(headers or {})
+    )

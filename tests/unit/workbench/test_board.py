@@ -1,0 +1,189 @@
+"""What the board sends while it is watched, on a real server: news, beats, and an end at once when it stops."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import orjson
+import pytest
+import uvicorn
+
+from services.workbench import board as boards
+from services.workbench.main import Workbench
+from shared.contracts import facts as f
+from tests.unit.workbench import kit
+from tests.unit.workbench.kit import Upstream
+
+
+@asynccontextmanager
+async def served(folder: Path, upstream: Upstream, **changes: Any) -> AsyncIterator[tuple[str, Workbench]]:
+    """The workbench on a port of its own."""
+    parts, app = kit.workbench(folder, upstream, **changes)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=5))
+    running = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0)
+        assert not running.done()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}", parts
+    finally:
+        parts.stream.close()
+        server.should_exit = True
+        await running
+
+
+async def events(response: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
+    name = ""
+    async for line in response.aiter_lines():
+        if line.startswith("event: "):
+            name = line[7:]
+        elif line.startswith("data: "):
+            yield name, orjson.loads(line[6:])
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("STATE_SECONDS", "HEALTH_SECONDS", "GATHER_SECONDS"):
+        monkeypatch.setattr(boards, name, 0.01)
+    monkeypatch.setattr(boards, "BEAT_SECONDS", 0.2)
+
+
+def asked(upstream: Upstream, path: str) -> int:
+    return sum(request.url.path == path for request in upstream.asked)
+
+
+async def until(stream: AsyncIterator[tuple[str, Any]], event: str) -> Any:
+    async for name, data in stream:
+        if name == event:
+            return data
+    raise AssertionError(f"the stream ended before {event}")
+
+
+async def test_a_watcher_sees_the_state_then_news_then_beats(tmp_path: Path) -> None:
+    upstream = Upstream()
+    async with served(tmp_path, upstream) as (url, parts), httpx.AsyncClient() as client:
+        async with client.stream("GET", f"{url}/board/events?lang=en") as response:
+            assert response.headers["content-type"].startswith("text/event-stream")
+            stream = events(response)
+            state = await until(stream, "state")
+            assert state["figures"]["open"] == "40"
+            assert [unit["name"] for unit in state["units"]] == ["He'an Water", "Donghu Street"]
+            assert state["red"] == [{"key": "handle", "name": "handling", "count": "2"}]
+            assert (await until(stream, "facts"))["items"] == []
+
+            parts.feed.take("cases", 0, kit.envelope(kit.dispatched(title="<b>管道</b>")))
+            facts = await until(stream, "facts")
+            assert [item["text"] for item in facts["items"]] == ["Hupan whistled: <b>管道</b> → He'an Water"]
+            assert facts["items"][0]["href"] == f"/cases/{kit.NUMBER}"
+
+            await until(stream, "beat")
+            upstream.answers["router /statistics"] = kit.STATISTICS | {"open": 41}
+            assert (await until(stream, "state"))["figures"]["open"] == "41"
+            upstream.stop("router")
+            away = (await until(stream, "state"))["away"]
+            assert [row["key"] for row in away] == ["router"]
+
+
+async def test_nobody_asks_while_nobody_watches(tmp_path: Path) -> None:
+    upstream = Upstream()
+    async with served(tmp_path, upstream) as (url, parts), httpx.AsyncClient() as client:
+        async with client.stream("GET", f"{url}/board/events") as response:
+            stream = events(response)
+            await until(stream, "beat")
+            assert asked(upstream, "/statistics") > 2
+        while parts.stream.watched.is_set():
+            await asyncio.sleep(0.01)
+        # A round that was under way may still end; then there is silence.
+        await asyncio.sleep(0.05)
+        before = len(upstream.asked)
+        await asyncio.sleep(0.2)
+        assert len(upstream.asked) == before
+
+
+async def test_a_burst_is_cut_to_what_can_be_read(tmp_path: Path) -> None:
+    async with served(tmp_path, Upstream()) as (url, parts), httpx.AsyncClient() as client:
+        async with client.stream("GET", f"{url}/board/events") as response:
+            stream = events(response)
+            await until(stream, "facts")
+            for _ in range(500):
+                parts.feed.take("cases", 0, kit.envelope(kit.closed(), case_id=uuid4()))
+            burst = await until(stream, "facts")
+    assert len(burst["items"]) == boards.MOST_IN_FRAME
+    assert burst["skipped"] == 500 - boards.MOST_IN_FRAME
+
+
+async def test_open_boards_do_not_hold_up_the_end(tmp_path: Path) -> None:
+    started = asyncio.Event()
+
+    async def watch(url: str) -> int:
+        async with httpx.AsyncClient() as client, client.stream("GET", f"{url}/board/events") as response:
+            count = 0
+            async for _ in events(response):
+                count += 1
+                started.set()
+            return count
+
+    async with served(tmp_path, Upstream()) as (url, _):
+        watching = [asyncio.create_task(watch(url)) for _ in range(5)]
+        await started.wait()
+        stopping = asyncio.get_running_loop().time()
+    assert all(await asyncio.gather(*watching))
+    assert asyncio.get_running_loop().time() - stopping < 4
+
+
+async def test_rows_of_all_units_fit_the_longest_bar(tmp_path: Path) -> None:
+    upstream = Upstream()
+    counts = [{"unit": f"dept-{number}", "open": number, "overdue": number % 3, "done": 0} for number in range(40)]
+    upstream.answers["router /statistics"] = kit.STATISTICS | {"by_unit": counts}
+    parts, _ = kit.workbench(tmp_path, upstream)
+    await parts.board.fresh()
+    state = parts.board.state("en")
+    await parts.services.close()
+    assert len(state["units"]) == boards.MOST_UNITS
+    assert state["units"][0]["open_width"] == "100.0"
+    assert all(float(unit["overdue_width"]) <= float(unit["open_width"]) <= 100 for unit in state["units"])
+    others = [unit for unit in counts if unit["unit"] not in {row["key"] for row in state["units"]} and unit["open"]]
+    assert state["more_units"] == (
+        f"{len(others)} more units have {sum(int(one['open']) for one in others)} open, "
+        f"{sum(int(one['overdue']) for one in others)} of them overdue"
+    )
+
+
+async def test_a_page_does_not_wait_for_a_service_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boards, "PAGE_PATIENCE_SECONDS", 0.05)
+    hanging = threading.Event()
+
+    async def hang(_request: httpx.Request) -> httpx.Response:
+        hanging.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    upstream = Upstream()
+    parts, app = kit.workbench(tmp_path, upstream)
+    parts.services._client = httpx.AsyncClient(transport=httpx.MockTransport(hang))
+    async with kit.browser(app) as client:
+        response = await asyncio.wait_for(client.get("/board"), 2)
+    parts.board.close()
+    await parts.services.close()
+    assert hanging.is_set()
+    assert response.status_code == 200
+
+
+async def test_the_line_of_the_last_hour_where_it_is_quiet(tmp_path: Path) -> None:
+    parts, _ = kit.workbench(tmp_path, Upstream())
+    parts.feed.take("cases", 0, kit.envelope(kit.EXAMPLES[3]))
+    assert parts.board.state("zh-CN")["spark"]["span"] == "近 1 小时，每格 1 分钟"
+    for _ in range(boards.BUSY_IN_FIVE_MINUTES):
+        parts.feed.take("cases", 0, kit.envelope(kit.EXAMPLES[3], case_id=uuid4()))
+    spark = parts.board.state("zh-CN")["spark"]
+    await parts.services.close()
+    assert spark["span"] == "近 5 分钟，每格 5 秒"
+    assert spark["arrivals"].split()[-1] == "59,0.0"
+    assert len(spark["closings"].split()) == boards.SPARK_BUCKETS
+    assert isinstance(kit.EXAMPLES[3], f.CaseOpened)

@@ -1,0 +1,202 @@
+"""Four logs become one timeline."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.workbench import timeline
+from services.workbench.timeline import Deadline, merge, read_log
+from shared.contracts import facts as f
+from shared.contracts.topics import shard_of
+from shared.contracts.vocabulary import Obligation, Stage
+from tests.unit.workbench import kit
+from tests.unit.workbench.kit import CASE, NOW, WATER, speech
+
+
+def rows(facts: list[f.Fact] | None = None) -> list[timeline.Logged]:
+    found = kit.EXAMPLES if facts is None else facts
+    return merge(read_log(service, kit.log_rows(found, service)) for service in ("feedback", "router", "sla", "intake"))
+
+
+def case(stage: Stage = Stage.CLOSED, **changes: Any) -> timeline.Case:
+    return timeline.Case.model_validate(kit.case_document(stage, **changes))
+
+
+def test_all_facts_stand_in_the_order_of_time() -> None:
+    assert [row.envelope.fact for row in rows() if row.envelope] == kit.EXAMPLES
+
+
+def test_at_the_same_moment_what_was_stated_comes_before_what_was_decided() -> None:
+    checked, decided = (
+        f.FeedbackChecked(round=1, passed=True, actor=kit.actor()),
+        kit.case_fact(f.CaseChecked, Stage.RATING, passed=True),
+    )
+    together = [
+        timeline.Logged(service, 7, 1, "ab", kit.envelope(fact, 1))
+        for service, fact in (("router", decided), ("feedback", checked))
+    ]
+    assert [row.service for row in merge([[one] for one in together])] == ["feedback", "router"]
+
+
+def test_what_was_redacted_and_what_is_not_known_yet_keep_their_place() -> None:
+    log = kit.log_rows([kit.dispatched(), kit.closed(), kit.case_fact(f.CaseArchived, Stage.ARCHIVED)], "router")
+    del log[1]["event"]
+    log[1]["redacted"] = True
+    log[2]["event"]["type"] = "cn.chuishao.case.praised.v1"
+    shown = timeline.moments(merge([read_log("router", log)]), speech(), confidential=False)
+    assert [moment.log for moment in shown] == [f"cases {shard_of(CASE)}/{number}" for number in (1, 2, 3)]
+    assert shown[1].text == "此条内容已依法删除，其摘要和位置仍在链上。"
+    assert shown[1].hash == log[1]["hash"]
+    assert shown[2].text == "此条由更新的版本记录，本版本尚不能解读。"
+    assert shown[2].type == "cn.chuishao.case.praised.v1"
+
+
+@pytest.mark.parametrize("row", [{}, {"shard": 1}, {"shard": "x", "sequence": 1, "hash": "", "event": {}}])
+def test_rows_of_another_shape_are_refused(row: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"x|place"):
+        read_log("router", [row])
+
+
+def test_a_stage_is_named_where_it_is_entered() -> None:
+    shown = timeline.moments(rows(), speech(), confidential=False)
+    entered = [moment.stage for moment in shown if moment.stage]
+    assert entered[:4] == ["进入 已接收", "进入 待派单", "进入 不予受理", "进入 待派单"]
+
+
+def test_nobody_is_named_but_by_unit_and_nothing_free_is_shown_of_a_confidential_case() -> None:
+    shown = timeline.moments(rows(), speech(), confidential=True)
+    said = repr(shown)
+    for free in ("p-1", "已换水管", "不归我们", "职责清单第三条", "二层仍无水", "已恢复供水", "谢谢", "修复后"):
+        assert free not in said
+    openly = repr(timeline.moments(rows(), speech(), confidential=False))
+    assert "p-1" not in openly
+    for free in ("已换水管", "不归我们", "职责清单第三条", "修复后"):
+        assert free in openly
+
+
+def test_reasons_are_said_in_the_language_chosen() -> None:
+    texts = [
+        {line.text for moment in timeline.moments(rows(), speech(language), False) for line in moment.lines}
+        for language in ("zh-CN", "en")
+    ]
+    assert "供水归供水公司" in texts[0]
+    assert "water is the water company's" in texts[1]
+    assert "规则 by-category（版本 3）" in texts[0]
+
+
+def test_evidence_is_a_link_only_to_the_web() -> None:
+    evil = f.Evidence(name="x", media_type="text/html", url="javascript:alert(1)")
+    done = kit.of_unit(f.CaseUnitDone, Stage.HANDLED, result="好", evidence=(kit.PROOF, evil))
+    found = timeline.moments(rows([done]), speech(), False)[0].evidence
+    assert [link.url for link in found] == ["https://files.example/1.jpg", None]
+
+
+@pytest.mark.parametrize(
+    ("stage", "states"),
+    [
+        (Stage.VERIFYING, ["current", "ahead", "ahead", "ahead", "ahead"]),
+        (Stage.DECLINED, ["stopped", "ahead", "ahead", "ahead", "ahead"]),
+        (Stage.HANDLING, ["passed", "current", "ahead", "ahead", "ahead"]),
+        (Stage.RATING, ["passed", "passed", "passed", "current", "ahead"]),
+        (Stage.CLOSED, ["passed", "passed", "passed", "passed", "done"]),
+    ],
+)
+def test_the_progress_along_the_loop(stage: Stage, states: list[str]) -> None:
+    assert [step.state for step in timeline.steps(case(stage), rows(), speech())] == states
+
+
+# --- clocks ---
+
+
+def clock(now_after: timedelta, **values: Any) -> timeline.Clock:
+    deadline = Deadline(
+        obligation=Obligation.HANDLE,
+        unit=WATER,
+        started_at=NOW,
+        warn_at=NOW + timedelta(minutes=80),
+        due_at=NOW + timedelta(minutes=100),
+        **values,
+    )
+    return timeline.clocks([deadline], speech(), NOW + now_after)[0]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "ended", "state", "lamp", "used", "text"),
+    [
+        (0, None, "armed", "green", 0, "还剩 1 小时 40 分"),
+        (50, None, "armed", "green", 50, "还剩 50 分"),
+        (80, None, "armed", "yellow", 80, "黄灯，还剩 20 分"),
+        (100, None, "armed", "red", 100, "红灯，已超 0 秒"),
+        (160, None, "overdue", "red", 100, "红灯，已超 1 小时"),
+        (500, 60, "met", "met", 60, "按时，用时 1 小时"),
+        (500, 100, "met", "met", 100, "按时，用时 1 小时 40 分"),
+        (500, 130, "met", "late", 100, "超时 30 分 完成"),
+        (500, 20, "cancelled", "off", 20, "不再计算"),
+    ],
+)
+def test_a_clock_by_what_is_used_of_it(
+    minutes: int, ended: int | None, state: str, lamp: str, used: float, text: str
+) -> None:
+    ended_at = None if ended is None else NOW + timedelta(minutes=ended)
+    found = clock(timedelta(minutes=minutes), state=state, ended_at=ended_at)
+    assert (found.lamp, found.used, found.text) == (lamp, used, text)
+    assert found.warn == 80
+    assert found.running == (ended is None)
+
+
+def test_running_clocks_come_first_the_most_pressing_on_top() -> None:
+    def one(obligation: Obligation, due: int, ended: int | None) -> Deadline:
+        at = None if ended is None else NOW + timedelta(minutes=ended)
+        return Deadline(
+            obligation=obligation, started_at=NOW, due_at=NOW + timedelta(minutes=due), ended_at=at, state=""
+        )
+
+    deadlines = [
+        one(Obligation.SIGN_IN, 10, 5),
+        one(Obligation.HANDLE, 90, None),
+        one(Obligation.FIRST_CONTACT, 30, None),
+    ]
+    shown = timeline.clocks(deadlines, speech("en"), NOW)
+    assert [clock.obligation for clock in shown] == ["first contact", "handling", "sign-in"]
+
+
+# --- units and verdicts ---
+
+
+def test_each_units_part_as_the_facts_leave_it() -> None:
+    story: list[f.Fact] = [
+        kit.dispatched(WATER, kit.HOUSING),
+        kit.of_unit(f.CaseSignedIn, Stage.HANDLING),
+        kit.of_unit(f.CaseUnitDone, Stage.HANDLED, result="好"),
+    ]
+    parts = [(part.unit, part.state) for part in timeline.unit_parts(rows(story))]
+    assert parts == [(WATER, "done"), (kit.HOUSING, "assigned")]
+
+
+@pytest.mark.parametrize(("upheld", "state"), [(True, "released"), (False, "assigned")])
+def test_a_refusal_releases_the_unit_or_leaves_it(upheld: bool, state: str) -> None:
+    refused = kit.of_unit(f.CaseRefused, Stage.REFUSAL_REVIEW, reason="x", basis="y", count=1)
+    ruled = kit.of_unit(f.CaseRefusalRuled, Stage.DISPATCHED, upheld=upheld, reason="z")
+    assert [part.state for part in timeline.unit_parts(rows([kit.dispatched(), refused]))] == ["refused"]
+    assert [part.state for part in timeline.unit_parts(rows([kit.dispatched(), refused, ruled]))] == [state]
+
+
+def test_verdicts_round_by_round() -> None:
+    story = [
+        f.FeedbackChecked(round=1, passed=False, actor=kit.actor()),
+        f.FeedbackChecked(round=2, passed=True, actor=kit.actor()),
+        f.FeedbackUnitRated(round=2, unit=WATER, contact=5, speed=1, result=3, actor=kit.actor()),
+        f.FeedbackConcluded(
+            round=2, close=True, reason=kit.REASON, unrated=(kit.HOUSING,), resident_silent=True, actor=kit.actor()
+        ),
+    ]
+    first, second = timeline.verdicts(rows(list(story)))
+    assert (first.round, first.passed, first.scores) == (1, False, [])
+    assert (second.passed, second.scores) == (True, [(WATER, (5, 1, 3))])
+    assert (second.unrated, second.resident_silent) == ((kit.HOUSING,), True)
+
+
+def test_the_answer_is_that_of_the_last_closing() -> None:
+    assert timeline.answer(rows([kit.closed("一"), kit.closed("二，电话13812345678")])) == "二，电话138****5678"
+    assert timeline.answer(rows([kit.dispatched()])) == ""

@@ -1,0 +1,104 @@
+"""Every fact has its sentence, in both languages."""
+
+import pytest
+
+from services.workbench.languages import CATALOGUES
+from services.workbench.words import WORDS, About, Tone, masked, sentence, title_of, tone
+from shared.contracts import facts as f
+from shared.contracts.vocabulary import Obligation, Satisfaction, Source, Stage
+from tests.unit.workbench import kit
+from tests.unit.workbench.kit import NUMBER, WATER, speech
+
+ABOUT = About(NUMBER, "3号楼停水")
+LOGGED = [fact for name, fact in f.FACTS.items() if name.split(".")[2] in kit.SERVICE_OF]
+
+
+def test_the_table_and_the_examples_hold_every_fact_of_the_four_logs() -> None:
+    assert set(WORDS) == set(LOGGED) == {type(fact) for fact in kit.EXAMPLES}
+
+
+@pytest.mark.parametrize("fact", kit.EXAMPLES, ids=lambda fact: type(fact).__name__)
+@pytest.mark.parametrize("language", CATALOGUES)
+def test_every_fact_is_one_sentence(fact: f.Fact, language: str) -> None:
+    say = speech(language)
+    alone, with_title = sentence(fact, say), sentence(fact, say, ABOUT)
+    assert alone
+    assert "{" not in alone
+    assert "\n" not in alone
+    assert "3号楼停水" not in alone
+    assert "3号楼停水" in with_title
+    assert isinstance(tone(fact, say), Tone)
+
+
+@pytest.mark.parametrize(
+    ("fact", "chinese", "english"),
+    [
+        (
+            kit.dispatched(WATER),
+            "湖畔社区 吹哨：3号楼停水 → 派 和安供水公司",
+            "Hupan whistled: 3号楼停水 → He'an Water",
+        ),
+        (
+            kit.dispatched(WATER, final=True),
+            "会商指定：3号楼停水 → 由 和安供水公司 办理，不得再退",
+            "Designated: 3号楼停水 → He'an Water, no further refusal",
+        ),
+        (
+            kit.case_fact(f.CaseOpened, Stage.VERIFYING, matter=kit.matter(source=Source.RESIDENT)),
+            "居民点单，待 湖畔社区 核实：3号楼停水",
+            "A resident's order, for Hupan to verify: 3号楼停水",
+        ),
+        (
+            kit.case_fact(f.CaseOpened, Stage.RECEIVED, matter=kit.matter(source=Source.HOTLINE_12345)),
+            "12345 转来：3号楼停水",
+            "From 12345: 3号楼停水",
+        ),
+        (
+            kit.of_unit(f.CaseRefused, Stage.CONSULTATION, reason="x", basis="y", count=2),
+            "和安供水公司 第 2 次退单：3号楼停水",
+            "He'an Water refused, refusal no. 2: 3号楼停水",
+        ),
+        (
+            kit.overdue(Obligation.SIGN_IN),
+            "红灯：和安供水公司 签收超时：3号楼停水",
+            "Red lamp: He'an Water, sign-in overdue: 3号楼停水",
+        ),
+        (
+            f.FeedbackResidentAnswered(
+                round=1, contacted=True, solved=False, satisfaction=Satisfaction.UNSATISFIED, actor=kit.actor()
+            ),
+            "居民评价：不满意：3号楼停水",
+            "The resident: not satisfied: 3号楼停水",
+        ),
+    ],
+)
+def test_in_the_words_of_the_field(fact: f.Fact, chinese: str, english: str) -> None:
+    assert sentence(fact, speech(), ABOUT) == chinese
+    assert sentence(fact, speech("en"), ABOUT) == english
+
+
+def test_a_confidential_matter_keeps_its_title_to_itself() -> None:
+    secret = About(NUMBER, "举报某某", confidential=True)
+    for fact in kit.EXAMPLES:
+        for language in CATALOGUES:
+            assert "举报某某" not in sentence(fact, speech(language), secret)
+    assert title_of(secret, speech()) == "保密"
+    assert sentence(kit.closed(), speech(), secret) == "销号：（保密）"
+
+
+def test_a_case_without_a_known_title_goes_by_its_number() -> None:
+    assert sentence(kit.closed(), speech(), About(NUMBER, None)) == f"销号：{NUMBER}"
+    assert sentence(kit.closed(), speech(), About(None, None)) == "销号"
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("请联系13812345678谢谢", "请联系138****5678谢谢"),
+        ("身份证11010519491231002X", "身份证110105********002X"),
+        ("单号20261123000138123456781", "单号20261123000138123456781"),
+        ("3号楼1单元201", "3号楼1单元201"),
+    ],
+)
+def test_numbers_that_identify_people_are_covered(typed: str, shown: str) -> None:
+    assert masked(typed) == shown
