@@ -10,6 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy import operate
+from deploy.check import command as checking
+from deploy.demo.command import demo
 from deploy.local.errors import StackError
 from deploy.local.places import DEFAULT_FOLDER
 from deploy.local.stack import LocalStack, ProcessStatus, stacks_under_var
@@ -94,6 +97,11 @@ def _show(processes: list[ProcessStatus]) -> None:
         colour = COLOURS.get(process.state, "yellow")
         table.add_row(process.name, f"[{colour}]{process.state}[/]", str(process.pid or ""), process.address)
     console.print(table)
+
+
+app.command()(demo)
+operate.register(app)
+checking.register(app)
 
 
 if __name__ == "__main__":

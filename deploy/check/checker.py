@@ -29,19 +29,18 @@ def _nobody(_done: int, _of: int) -> None:
 
 
 class Check:
-    """One check of one source. `quiet`: nothing is on its way, so whatever is unpublished or unread is broken;
+    """One check. `quiet`: nothing is on its way, so whatever is unpublished or unread is broken;
     `drained`: also every case is final; `strict`: also no dead letter waits."""
 
     def __init__(
         self,
-        source: Source,
         *,
         drained: bool = False,
         quiet: bool = True,
         strict: bool = False,
         telling: Telling = _nobody,
     ) -> None:
-        self._source = source
+        self._source: Source
         self._drained = drained
         self._quiet = quiet or drained
         self._strict = strict
@@ -52,12 +51,16 @@ class Check:
         self._progress: dict[str, Mapping[tuple[str, int], int]] = {}
         self._done = self._of = 0
 
-    async def run(self, acknowledged: Iterable[Acknowledged] = ()) -> Report:
-        """`acknowledged`: the client's ledger, read before the source was opened."""
+    def acknowledged(self, ledger: Iterable[Acknowledged]) -> None:
+        """The client's ledger: to be taken before the source is opened, which must then know all of it."""
+        for line in ledger:
+            self._scratch.put(line)
+
+    async def run(self, source: Source) -> Report:
+        """Read everything once and judge it. A check runs once."""
         started = time.monotonic()
+        self._source = source
         with closing(self._scratch):
-            for line in acknowledged:
-                self._scratch.put(line)
             await self._read_positions()
             for service in LOGS:
                 for shard in sorted(self._heads[service]):

@@ -70,11 +70,11 @@ async def check(
 
     Raises `LedgerUnreadable`, `SourceAway`, or what asyncpg and aiokafka raise when they cannot connect.
     """
-    # The ledger first: what it says was acknowledged must then be in the tables.
-    ledger = list(read_ledger(accepted)) if accepted is not None else []
+    checking = Check(drained=drained, quiet=quiet, strict=strict, telling=telling)
+    if accepted is not None:
+        checking.acknowledged(read_ledger(accepted))
     async with opened(admin_postgres_url, kafka) as source:
-        checking = Check(source, drained=drained, quiet=quiet, strict=strict, telling=telling)
-        return await checking.run(ledger)
+        return await checking.run(source)
 
 
 def where(folder: Path) -> Where:

@@ -8,12 +8,11 @@ from deploy.check.report import WORDS, Finding, Report
 
 def show(console: Console, report: Report) -> None:
     """A line for each invariant, then what broke them, then what waits in the dead letters."""
-    table = Table("", "不变式 / invariant", "已查 / checked", "违反 / broken", "")
+    table = Table("", "成立 holds", "已查 checked", "违反 broken", "不变式 invariant")
     for name, finding in report.findings.items():
         zh, en = WORDS[name]
-        colour = "green" if finding.ok else "red"
-        verdict = "成立 / holds" if finding.ok else "不成立 / broken"
-        table.add_row(name, f"{zh}\n{en}", f"{finding.checked:,}", f"{finding.broken:,}", f"[{colour}]{verdict}[/]")
+        verdict = "[green]是 yes[/]" if finding.ok else "[red]否 no[/]"
+        table.add_row(name, verdict, f"{finding.checked:,}", f"{finding.broken:,}", f"{zh}\n{en}")
     console.print(table)
     for name, finding in report.findings.items():
         _violations(console, name, finding)

@@ -115,14 +115,14 @@ from fired group by case_id, unit, obligation, generation, step having count(*) 
 -- Nothing is overdue before it is due.
 select case_id, 'sla' as service, shard, sequence,
        obligation || ' of ' || unit || ', generation ' || generation || ': ' || step(step) || ' came '
-       || (due_at - fired_at) / 1000.0 || ' ms early' as why
+       || ((due_at - fired_at) / 1000.0) || ' ms early' as why
 from fired where step >= 0 and fired_at < due_at;
 
 -- name: i3_warning_not_early
 -- No warning comes before its time.
 select fired.case_id, 'sla' as service, fired.shard, fired.sequence,
        fired.obligation || ' of ' || fired.unit || ', generation ' || fired.generation || ': the warning came '
-       || (deadline.warn_at - fired.fired_at) / 1000.0 || ' ms early' as why
+       || ((deadline.warn_at - fired.fired_at) / 1000.0) || ' ms early' as why
 from fired join deadline using (case_id, unit, obligation, generation)
 where fired.step = -1 and fired.fired_at < deadline.warn_at;
 

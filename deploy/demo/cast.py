@@ -86,11 +86,10 @@ class Cast:
                 unit = self._waits_for_ladder.pop(case_id, None)
                 if unit:
                     self._spawn(self._work(case_id, unit))
-            case f.CaseArchived() | f.CaseDeclined():
-                self._matters.pop(case_id, None)
-                self._handled.pop(case_id, None)
             case _:
-                pass
+                if isinstance(fact, f.CaseArchived | f.CaseDeclined):
+                    self._matters.pop(case_id, None)
+                    self._handled.pop(case_id, None)
 
     # --- streets, departments, utilities, communities that handle
 

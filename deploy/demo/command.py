@@ -5,15 +5,12 @@ import json
 import os
 import platform
 import resource
-import shutil
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +19,9 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from deploy.check.command import run_check
+from deploy.check.command import check, kafka_options
+from deploy.check.drained import NotDrained, wait_until_drained
+from deploy.check.ledger import LedgerUnreadable
 from deploy.demo import screen
 from deploy.demo.doors import Doors, Unanswered
 from deploy.demo.files import as_csv, in_parts
@@ -82,7 +81,7 @@ def demo(
     console.quiet = as_json
     try:
         report = _play(wanted)
-    except (StackError, Unanswered, TimeoutError) as error:
+    except (StackError, Unanswered, TimeoutError, NotDrained, LedgerUnreadable) as error:
         errors.print(f"chuishao demo: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
@@ -115,17 +114,19 @@ def _play(wanted: Wanted) -> dict[str, Any]:
 
 
 async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dict[str, Any]:
-    os.environ |= {name: value for name, value in stack.environment().items() if name.startswith("CHUISHAO_KAFKA")}
     where = stack.addresses
     tree = read_units(SETUP / "units.yaml")
     doors = Doors(dict(where.services), stack.environment()["CHUISHAO_SIGNING_KEY"], stack.hotline_key)
-    rehearsal = Rehearsal(doors, tree, KafkaSettings(), OUTPUT / "accepted.jsonl", wanted.per_second)
+    rehearsal = Rehearsal(
+        doors, tree, KafkaSettings(bootstrap=where.kafka_bootstrap), OUTPUT / "accepted.jsonl", wanted.per_second
+    )
     tally = rehearsal.tally
     total = wanted.count if wanted.input is None else None
     began = time.monotonic()
     memory_before = _memory_mb()
     watcher = _Watcher(rehearsal, total, began, f"{where.services['workbench']}/board")
-    killer = asyncio.create_task(_kill_each(stack, rehearsal, total)) if wanted.kill else None
+    killed: list[dict[str, Any]] = []
+    killer = asyncio.create_task(_kill_each(stack, rehearsal, total, killed)) if wanted.kill else None
     with watcher.shown():
         showing = asyncio.create_task(watcher.run())
         try:
@@ -137,15 +138,20 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dic
         finally:
             showing.cancel()
             if killer is not None:
-                killed = await asyncio.gather(killer, return_exceptions=True)
+                killer.cancel()
             await doors.close()
     console.print("Checking the invariants …")
-    invariants = await run_check(stack, accepted=OUTPUT / "accepted.jsonl")
+    kafka = kafka_options(where.kafka_bootstrap, os.environ)
+    await wait_until_drained(where.postgres_admin_url, kafka, within=60, final=True)
+    checked = await check(where.postgres_admin_url, kafka, OUTPUT / "accepted.jsonl", drained=True)
+    invariants = {name: checked.as_json()[name] for name in checked.findings}
     report = await _report(stack, rehearsal, invariants)
+    report["dead_letters"] = checked.dead_letters
     report["seconds"] = {"start": round(started_in, 1), "rehearsal": round(time.monotonic() - began, 1)}
     report["memory_mb"] = {"before": memory_before, "after": _memory_mb()}
     if wanted.kill:
-        report["killed"] = killed[0] if not isinstance(killed[0], BaseException) else repr(killed[0])
+        report["killed"] = killed
+        report["passed"] = report["passed"] and len(killed) == len(SERVICES)
     if wanted.input is None:
         missing = [branch for branch in BRANCHES if not tally.branches[branch]]
         report["branches_missing"] = missing
@@ -202,9 +208,8 @@ class _Watcher:
         return len(tally.stages) >= tally.accepted and tally.final == len(tally.stages)
 
 
-async def _kill_each(stack: LocalStack, rehearsal: Rehearsal, total: int | None) -> list[dict[str, Any]]:
-    """SIGKILL each service once, spread over the rehearsal by how many cases are final."""
-    killed: list[dict[str, Any]] = []
+async def _kill_each(stack: LocalStack, rehearsal: Rehearsal, total: int | None, killed: list[dict[str, Any]]) -> None:
+    """SIGKILL each service once, spread over the rehearsal by how many whistles were accepted."""
     names = [service.name for service in SERVICES]
     for place, name in enumerate(names):
         share = (place + 1) / (len(names) + 1)
@@ -214,7 +219,6 @@ async def _kill_each(stack: LocalStack, rehearsal: Rehearsal, total: int | None)
             await asyncio.sleep(0.05)
         pid = await asyncio.to_thread(stack.kill, name, signal.SIGKILL)
         killed.append({"service": name, "pid": pid, "accepted": rehearsal.tally.accepted})
-    return killed
 
 
 async def _report(stack: LocalStack, rehearsal: Rehearsal, invariants: dict[str, Any]) -> dict[str, Any]:
@@ -222,7 +226,7 @@ async def _report(stack: LocalStack, rehearsal: Rehearsal, invariants: dict[str,
     latencies = tally.latencies_ms()
     span = (tally.last_closed or 0) - (tally.first_accepted or 0)
     open_cases = len(tally.stages) - tally.final
-    kafka_given = bool(os.environ.get("CHUISHAO_KAFKA_BOOTSTRAP_GIVEN"))
+    kafka_given = bool(os.environ.get("CHUISHAO_KAFKA_BOOTSTRAP"))
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "release": _release(),

@@ -16,6 +16,7 @@ from shared.runtime.identity import Identity, issue
 PATIENCE_SECONDS = 90.0
 NOT_YET = frozenset({404, 429, 500, 502, 503, 504})
 """Answers that may change by waiting: the fact an action rests on is still on its way."""
+NOT_FOUND = 404
 NOT_NOW = 409
 NOT_NOW_SECONDS = 8.0
 """A door that says "not now" may only be a moment behind; after so long, a deadline was faster than the person."""
@@ -58,12 +59,23 @@ class Doors:
         return {"Authorization": f"Bearer {self._tokens[key]}"}
 
     async def get(self, service: str, path: str, who: dict[str, str]) -> dict[str, Any]:
-        """Ask once; raises `Unanswered` unless the answer is 2xx."""
-        answer = await self._http.get(self._urls[service] + path, headers=who)
-        if not answer.is_success:
-            raise Unanswered(f"GET {path}: {answer.status_code} {answer.text[:300]}")
-        found: dict[str, Any] = answer.json()
-        return found
+        """Ask until it is answered; `{}` where there is no such thing. Raises `Unanswered` after 90 s."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE_SECONDS
+        while True:
+            try:
+                answer = await self._http.get(self._urls[service] + path, headers=who)
+                if answer.status_code == NOT_FOUND:
+                    return {}
+                if answer.is_success:
+                    found: dict[str, Any] = answer.json()
+                    return found
+                said = f"{answer.status_code} {answer.text[:300]}"
+            except httpx.TransportError as error:
+                said = repr(error)
+            if loop.time() > until:
+                raise Unanswered(f"GET {service} {path}: {said}")
+            await asyncio.sleep(0.2)
 
     async def post(
         self,

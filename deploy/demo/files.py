@@ -37,3 +37,13 @@ def in_parts(path: Path, rows_each: int = 200) -> Iterator[bytes]:
                 part, records = [], 0
         if part:
             yield header + b"".join(part)
+
+
+def references(content: bytes, column: str = "工单编号") -> list[str]:
+    """The orders' own numbers in a file of 12345's, UTF-8 or GBK; a row without one is left out."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("gb18030")
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return list(dict.fromkeys(row[column].strip() for row in rows if row.get(column)))

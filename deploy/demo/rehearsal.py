@@ -3,18 +3,19 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.demo.cast import Cast
 from deploy.demo.doors import Doors, Unanswered
-from deploy.demo.files import as_csv
+from deploy.demo.files import as_csv, references
 from deploy.demo.samples import Sample
 from deploy.demo.tally import Tally
 from shared.contracts import facts as f
@@ -151,10 +152,10 @@ class Rehearsal:
     async def _send_samples(self, samples: Iterable[Sample], ledger: Any) -> None:
         """At the asked pace, several at once; CSV rows gathered into files as a city's export would be."""
         loop = asyncio.get_running_loop()
-        started, sent = loop.time(), 0
+        started = loop.time()
         rows: list[Sample] = []
         waiting: set[asyncio.Task[None]] = set()
-        for sample in samples:
+        for sent, sample in enumerate(samples):
             if sample.door == "hotline_csv":
                 rows.append(sample)
                 if len(rows) == CSV_AT_ONCE:
@@ -166,8 +167,7 @@ class Rehearsal:
                     for task in done:
                         task.result()
                 waiting.add(asyncio.create_task(self._send_one(sample, sent, ledger)))
-            sent += 1
-            ahead = started + sent / self.per_second - loop.time()
+            ahead = started + (sent + 1) / self.per_second - loop.time()
             if ahead > 0:
                 await asyncio.sleep(ahead)
         if rows:
@@ -203,17 +203,7 @@ class Rehearsal:
         if self.tally.first_accepted is None:
             self.tally.first_accepted = before
         self.tally.sent_at[UUID(told["case_id"])] = before
-        line = {
-            "at": datetime.now(UTC).isoformat(),
-            "door": door,
-            "case_id": told["case_id"],
-            "number": told["number"],
-            "source_ref": told.get("source_ref"),
-            "idempotency_key": key,
-            "status": "accepted",
-        }
-        ledger.write(json.dumps(line) + "\n")
-        ledger.flush()
+        self._write(ledger, door, told, key)
 
     async def _send_csv(self, content: bytes, ledger: Any) -> None:
         """A file of 12345's orders; what the report rejects is counted, what it accepts is written down."""
@@ -224,6 +214,36 @@ class Rehearsal:
         self.tally.accepted += taken
         self.tally.branches["hotline_csv"] += taken
         self.tally.branches["bad_row_reported"] += report["rejected_count"]
-        line = {"at": datetime.now(UTC).isoformat(), "door": "hotline_csv", "count": taken, "status": "accepted"}
-        ledger.write(json.dumps(line) + "\n")
+        found = await self._receipts(references(content))
+        if len(found) != taken:
+            self.errors.append(f"a file's report says {taken} orders were taken, {len(found)} are known by number")
+        for reference, told in found.items():
+            self._write(ledger, "hotline_csv", told | {"source_ref": reference}, None)
+
+    async def _receipts(self, wanted: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What became of a file's orders, asked by their own numbers as 12345 would."""
+        found: dict[str, dict[str, Any]] = {}
+
+        async def ask(reference: str) -> None:
+            path = f"/orders/by-ref/hotline_12345/{quote(reference, safe='')}"
+            told = await self.doors.get("intake", path, self.doors.hotline())
+            if told:
+                found[reference] = told
+
+        for start in range(0, len(wanted), AT_ONCE):
+            await asyncio.gather(*map(ask, wanted[start : start + AT_ONCE]))
+        return found
+
+    def _write(self, ledger: Any, door: str, told: dict[str, Any], key: str | None) -> None:
+        line = {
+            "at": datetime.now(UTC).isoformat(),
+            "door": door,
+            "source": "hotline_12345" if door.startswith("hotline") else "",
+            "source_ref": told.get("source_ref"),
+            "idempotency_key": key,
+            "case_id": told["case_id"],
+            "number": told["number"],
+            "status": "accepted",
+        }
+        ledger.write(json.dumps(line, ensure_ascii=False) + "\n")
         ledger.flush()

@@ -86,46 +86,38 @@ class Tally:
         return sorted((self.assigned_at[case] - self.sent_at[case]) * 1000 for case in both)
 
 
+PLAYED: tuple[tuple[str, type[f.Fact], dict[str, object]], ...] = (
+    ("self_handled", f.CaseDispatched, {"final": False, "level": Level.COMMUNITY}),
+    ("street", f.CaseDispatched, {"final": False, "level": Level.STREET}),
+    ("department", f.CaseDispatched, {"final": False, "level": Level.DEPARTMENT}),
+    ("hub_desk", f.CaseSentToDesk, {}),
+    ("resident_verified", f.WhistleVerified, {}),
+    ("resident_declined", f.WhistleDeclined, {}),
+    ("signed_in", f.CaseSignedIn, {}),
+    ("refusal_upheld", f.CaseRefusalRuled, {"final": False, "upheld": True}),
+    ("refusal_dismissed", f.CaseRefusalRuled, {"final": False, "upheld": False}),
+    ("consultation_designated", f.CaseDispatched, {"final": True}),
+    ("consultation_designated", f.CaseRefusalRuled, {"final": True}),
+    ("check_failed_rework", f.CaseReworkOrdered, {"cause": ReworkCause.CHECK_FAILED}),
+    ("unsatisfied_reopened", f.CaseReworkOrdered, {"cause": ReworkCause.RESIDENT_UNSATISFIED}),
+    ("rated", f.FeedbackUnitRated, {}),
+    ("warned", f.DeadlineWarned, {}),
+    ("overdue", f.CaseOverdue, {}),
+    ("escalated", f.CaseEscalated, {}),
+    ("hotline_answered", f.HotlineAnswered, {}),
+    ("archived", f.CaseArchived, {}),
+)
+"""Which fact, with which values, plays which branch."""
+
+
 def _branches(fact: f.Fact) -> list[str]:
-    match fact:
-        case f.CaseDispatched(final=True) | f.CaseRefusalRuled(final=True):
-            return ["consultation_designated"]
-        case f.CaseDispatched(level=Level.COMMUNITY):
-            return ["self_handled"]
-        case f.CaseDispatched(level=Level.STREET):
-            return ["street"]
-        case f.CaseDispatched(level=Level.DEPARTMENT):
-            return ["department"]
-        case f.CaseSentToDesk():
-            return ["hub_desk"]
-        case f.WhistleVerified():
-            return ["resident_verified"]
-        case f.WhistleDeclined():
-            return ["resident_declined"]
-        case f.CaseSignedIn():
-            return ["signed_in"]
-        case f.CaseRefusalRuled(upheld=upheld):
-            return ["refusal_upheld" if upheld else "refusal_dismissed"]
-        case f.CaseReworkOrdered(cause=ReworkCause.CHECK_FAILED):
-            return ["check_failed_rework"]
-        case f.CaseReworkOrdered(cause=ReworkCause.RESIDENT_UNSATISFIED):
-            return ["unsatisfied_reopened"]
-        case f.FeedbackUnitRated():
-            return ["rated"]
-        case f.FeedbackConcluded(unrated=unrated, resident_silent=silent):
-            return ["rating_lapsed"] if unrated or silent else []
-        case f.DeadlineWarned():
-            return ["warned"]
-        case f.CaseOverdue():
-            return ["overdue"]
-        case f.CaseEscalated():
-            return ["escalated"]
-        case f.CaseArchived():
-            return ["archived"]
-        case f.HotlineAnswered():
-            return ["hotline_answered"]
-        case _:
-            return []
+    if isinstance(fact, f.FeedbackConcluded):
+        return ["rating_lapsed"] if fact.unrated or fact.resident_silent else []
+    return [
+        branch
+        for branch, kind, values in PLAYED
+        if isinstance(fact, kind) and all(getattr(fact, name) == value for name, value in values.items())
+    ]
 
 
 def percentile(ordered: list[float], share: float) -> float | None:

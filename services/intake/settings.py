@@ -5,6 +5,7 @@ import binascii
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
 
 from shared.runtime.settings import ServiceSettings
 
@@ -13,6 +14,9 @@ KEY_BYTES = 32
 
 class IntakeSettings(ServiceSettings):
     """Intake's own settings beside those of every service."""
+
+    # A key that does not fit would otherwise stand in the message that says so.
+    model_config = SettingsConfigDict(env_prefix="CHUISHAO_", extra="ignore", hide_input_in_errors=True)
 
     reporter_key: SecretStr = Field(
         description="32 random bytes, base64url: enciphers the reporters' names and phones; without it they are lost"

@@ -131,12 +131,11 @@ class Timer:
         return TICK_SECONDS if next_at is None else min(TICK_SECONDS, (next_at - now).total_seconds())
 
     def _ours(self) -> set[int]:
-        """The shards to take from. One that is new to us is looked at from the beginning."""
+        """The shards to take from: those we have held for a while. A new one is looked at from its beginning."""
         monotonic = self._monotonic()
         held = {shard for shard in range(SHARDS) if self._holds(shard)}
-        new = held - self._held_since.keys()
-        if new:
-            self._agenda.forget_floors(new)
+        self._agenda.drop(self._held_since.keys() - held)
+        if held - self._held_since.keys():
             self._look_again_at = 0.0
         self._held_since = {shard: self._held_since.get(shard, monotonic) for shard in held}
         return {shard for shard, since in self._held_since.items() if monotonic - since >= self._settle_seconds}

@@ -213,9 +213,10 @@ class Page:
         """Wait until an expression yields something true, and return it."""
         deadline = time.monotonic() + seconds
         while True:
-            found = self.value(expression)
-            if found:
-                return found
+            with contextlib.suppress(RuntimeError):  # between two pages there is nothing to ask yet
+                found = self.value(expression)
+                if found:
+                    return found
             if time.monotonic() > deadline:
                 raise TimeoutError(f"never true: {expression}; the page says: {self.value('document.body.innerText')}")
             threading.Event().wait(LOOK_SECONDS)

@@ -152,11 +152,12 @@ def test_every_no_says_why_and_what_to_do_in_both_languages(
 
 
 @pytest.mark.parametrize("kind", [ActorKind.RULE, ActorKind.CLOCK, ActorKind.RESIDENT, ActorKind.HOTLINE])
-def test_the_whistle_blowers_code_alone_does_not_make_its_staff(kind: ActorKind) -> None:
-    pretender = staff(COMMUNITY)
+@pytest.mark.parametrize("unit", [COMMUNITY, HUB])
+def test_a_units_code_alone_does_not_make_its_staff(kind: ActorKind, unit: str) -> None:
+    pretender = staff(unit)
     pretender = pretender.model_copy(update={"actor": pretender.actor.model_copy(update={"kind": kind})})
 
     for command in (passed(pretender), rated(by=pretender)):
-        refusal = History(*HANDLED).tell(command).refusal
+        refusal = History(*HANDLED, CHECK_LATE).tell(command).refusal
         assert refusal is not None
         assert refusal.status == 403

@@ -90,6 +90,17 @@ VERDICTS = [
     ([*BEGUN, answered(UNSATISFIED), passed(), RATE_LATE], False, (WATER,), False, "resident_reopens_once"),
     ([*BEGUN, case_checked(), rated(), answered()], True, (), False, "all_have_spoken"),
     (
+        [
+            *[*BEGUN, passed(), rated(), answered(UNSATISFIED)],
+            *[rework(2, ReworkCause.HUB_ORDERED), handled(2)],  # the hub was faster; the right is used all the same
+            *[passed(), rated(), answered(UNSATISFIED)],
+        ],
+        True,
+        (),
+        False,
+        "reopened_by_right_before",
+    ),
+    (
         [*BEGUN, failed(), rework(2), handled(2), rated(), passed(), answered(UNSATISFIED)],
         False,
         (),

@@ -63,7 +63,13 @@ class Held:
 class Rig:
     """One process of sla; several may share a store and a time."""
 
-    def __init__(self, time: Time | None = None, store: MemoryStore | None = None, policy: Path = b.POLICY) -> None:
+    def __init__(
+        self,
+        time: Time | None = None,
+        store: MemoryStore | None = None,
+        policy: Path = b.POLICY,
+        settle_seconds: float = 0.0,
+    ) -> None:
         self.time = time or Time()
         self.store = store or MemoryStore(lambda: self.time.shown)
         self.agenda = Agenda()
@@ -83,7 +89,7 @@ class Rig:
             monotonic=lambda: self.time.monotonic,
             holds=self.held.holds,
             is_behind=lambda: self.behind,
-            settle_seconds=0.0,
+            settle_seconds=settle_seconds,
         )
 
     async def tell(self, number: int, *facts: f.CaseFact) -> list[Outcome]:

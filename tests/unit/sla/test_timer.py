@@ -173,6 +173,21 @@ async def test_only_our_shards_and_new_ones_from_the_beginning() -> None:
     assert len(rig.fired()) == 60
 
 
+async def test_a_shard_taken_over_is_waited_for_and_then_on_time() -> None:
+    """Ours for less than two seconds, it is not touched, but what falls due in it is not forgotten either."""
+    rig = await waiting(Rig(settle_seconds=2.0), cases=60)
+    rig.held.shards = {0, 1, 2}
+    await rig.settle()
+    rig.time.advance(minutes=9, seconds=59)
+    await rig.settle()
+    rig.held.shards = set(range(SHARDS))
+    for fired in (set(), {0, 1, 2}, set(range(SHARDS)), set(range(SHARDS))):
+        await rig.settle()
+        assert {shard_of(of) for of, *_ in rig.fired()} == fired
+        rig.time.advance(seconds=1)
+    assert len(rig.fired()) == 60
+
+
 async def test_what_becomes_due_in_the_past_is_found_at_once() -> None:
     """Sign in within 15 minutes; refused after 5, dismissed after 20: red at once, though 9:15 was passed before."""
     rig = await waiting(Rig())

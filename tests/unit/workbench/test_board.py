@@ -38,6 +38,12 @@ async def served(folder: Path, upstream: Upstream, **changes: Any) -> AsyncItera
         await running
 
 
+@asynccontextmanager
+async def watching(url: str) -> AsyncIterator[httpx.Response]:
+    async with httpx.AsyncClient() as client, client.stream("GET", url) as response:
+        yield response
+
+
 async def events(response: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
     name = ""
     async for line in response.aiter_lines():
@@ -67,53 +73,50 @@ async def until(stream: AsyncIterator[tuple[str, Any]], event: str) -> Any:
 
 async def test_a_watcher_sees_the_state_then_news_then_beats(tmp_path: Path) -> None:
     upstream = Upstream()
-    async with served(tmp_path, upstream) as (url, parts), httpx.AsyncClient() as client:
-        async with client.stream("GET", f"{url}/board/events?lang=en") as response:
-            assert response.headers["content-type"].startswith("text/event-stream")
-            stream = events(response)
-            state = await until(stream, "state")
-            assert state["figures"]["open"] == "40"
-            assert [unit["name"] for unit in state["units"]] == ["He'an Water", "Donghu Street"]
-            assert state["red"] == [{"key": "handle", "name": "handling", "count": "2"}]
-            assert (await until(stream, "facts"))["items"] == []
+    async with served(tmp_path, upstream) as (url, parts), watching(f"{url}/board/events?lang=en") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        stream = events(response)
+        state = await until(stream, "state")
+        assert state["figures"]["open"] == "40"
+        assert [unit["name"] for unit in state["units"]] == ["He'an Water", "Donghu Street"]
+        assert state["red"] == [{"key": "handle", "name": "handling", "count": "2"}]
+        assert (await until(stream, "facts"))["items"] == []
 
-            parts.feed.take("cases", 0, kit.envelope(kit.dispatched(title="<b>管道</b>")))
-            facts = await until(stream, "facts")
-            assert [item["text"] for item in facts["items"]] == ["Hupan whistled: <b>管道</b> → He'an Water"]
-            assert facts["items"][0]["href"] == f"/cases/{kit.NUMBER}"
+        parts.feed.take("cases", 0, kit.envelope(kit.dispatched(title="<b>管道</b>")))
+        facts = await until(stream, "facts")
+        assert [item["text"] for item in facts["items"]] == ["Hupan whistled: <b>管道</b> → He'an Water"]
+        assert facts["items"][0]["href"] == f"/cases/{kit.NUMBER}"
 
-            await until(stream, "beat")
-            upstream.answers["router /statistics"] = kit.STATISTICS | {"open": 41}
-            assert (await until(stream, "state"))["figures"]["open"] == "41"
-            upstream.stop("router")
-            away = (await until(stream, "state"))["away"]
-            assert [row["key"] for row in away] == ["router"]
+        await until(stream, "beat")
+        upstream.answers["router /statistics"] = kit.STATISTICS | {"open": 41}
+        assert (await until(stream, "state"))["figures"]["open"] == "41"
+        upstream.stop("router")
+        away = (await until(stream, "state"))["away"]
+        assert [row["key"] for row in away] == ["router"]
 
 
 async def test_nobody_asks_while_nobody_watches(tmp_path: Path) -> None:
     upstream = Upstream()
-    async with served(tmp_path, upstream) as (url, parts), httpx.AsyncClient() as client:
-        async with client.stream("GET", f"{url}/board/events") as response:
+    async with served(tmp_path, upstream) as (url, parts):
+        async with watching(f"{url}/board/events") as response:
             stream = events(response)
             await until(stream, "beat")
             assert asked(upstream, "/statistics") > 2
-        while parts.stream.watched.is_set():
-            await asyncio.sleep(0.01)
-        # A round that was under way may still end; then there is silence.
-        await asyncio.sleep(0.05)
-        before = len(upstream.asked)
-        await asyncio.sleep(0.2)
-        assert len(upstream.asked) == before
+        # A round that was under way may still end; then there is silence, for twenty rounds' time.
+        asked_before = -1
+        async with asyncio.timeout(10):
+            while len(upstream.asked) != asked_before or parts.stream.watched.is_set():
+                asked_before = len(upstream.asked)
+                await asyncio.sleep(20 * boards.STATE_SECONDS)
 
 
 async def test_a_burst_is_cut_to_what_can_be_read(tmp_path: Path) -> None:
-    async with served(tmp_path, Upstream()) as (url, parts), httpx.AsyncClient() as client:
-        async with client.stream("GET", f"{url}/board/events") as response:
-            stream = events(response)
-            await until(stream, "facts")
-            for _ in range(500):
-                parts.feed.take("cases", 0, kit.envelope(kit.closed(), case_id=uuid4()))
-            burst = await until(stream, "facts")
+    async with served(tmp_path, Upstream()) as (url, parts), watching(f"{url}/board/events") as response:
+        stream = events(response)
+        await until(stream, "facts")
+        for _ in range(500):
+            parts.feed.take("cases", 0, kit.envelope(kit.closed(), case_id=uuid4()))
+        burst = await until(stream, "facts")
     assert len(burst["items"]) == boards.MOST_IN_FRAME
     assert burst["skipped"] == 500 - boards.MOST_IN_FRAME
 
@@ -122,7 +125,7 @@ async def test_open_boards_do_not_hold_up_the_end(tmp_path: Path) -> None:
     started = asyncio.Event()
 
     async def watch(url: str) -> int:
-        async with httpx.AsyncClient() as client, client.stream("GET", f"{url}/board/events") as response:
+        async with watching(f"{url}/board/events") as response:
             count = 0
             async for _ in events(response):
                 count += 1
@@ -130,16 +133,18 @@ async def test_open_boards_do_not_hold_up_the_end(tmp_path: Path) -> None:
             return count
 
     async with served(tmp_path, Upstream()) as (url, _):
-        watching = [asyncio.create_task(watch(url)) for _ in range(5)]
+        watchers = [asyncio.create_task(watch(url)) for _ in range(5)]
         await started.wait()
         stopping = asyncio.get_running_loop().time()
-    assert all(await asyncio.gather(*watching))
+    assert all(await asyncio.gather(*watchers))
     assert asyncio.get_running_loop().time() - stopping < 4
 
 
 async def test_rows_of_all_units_fit_the_longest_bar(tmp_path: Path) -> None:
     upstream = Upstream()
-    counts = [{"unit": f"dept-{number}", "open": number, "overdue": number % 3, "done": 0} for number in range(40)]
+    counts: list[dict[str, Any]] = [
+        {"unit": f"dept-{number}", "open": number, "overdue": number % 3, "done": 0} for number in range(40)
+    ]
     upstream.answers["router /statistics"] = kit.STATISTICS | {"by_unit": counts}
     parts, _ = kit.workbench(tmp_path, upstream)
     await parts.board.fresh()
@@ -150,8 +155,8 @@ async def test_rows_of_all_units_fit_the_longest_bar(tmp_path: Path) -> None:
     assert all(float(unit["overdue_width"]) <= float(unit["open_width"]) <= 100 for unit in state["units"])
     others = [unit for unit in counts if unit["unit"] not in {row["key"] for row in state["units"]} and unit["open"]]
     assert state["more_units"] == (
-        f"{len(others)} more units have {sum(int(one['open']) for one in others)} open, "
-        f"{sum(int(one['overdue']) for one in others)} of them overdue"
+        f"{len(others)} more units have {sum(one['open'] for one in others)} open, "
+        f"{sum(one['overdue'] for one in others)} of them overdue"
     )
 
 

@@ -1,0 +1,325 @@
+"""Any history at all, on the real road: whatever is said in whatever order, a case stays lawful and can be closed."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from services.router.domain import desk
+from services.router.domain.case import Case, Part, evolve, opened
+from services.router.main import HANDLERS
+from shared.contracts import facts as f
+from shared.contracts.lifecycle import STAGES, allowed
+from shared.contracts.vocabulary import ActorKind, Obligation, Role, Source, Stage
+from shared.runtime.road import Fate, Input, Outcome
+from tests.unit.router.memory import MemoryRouter
+from tests.unit.router.stories import (
+    CASE,
+    COMMUNITY,
+    FOR_NOBODY,
+    FOR_SHOPS,
+    FOR_STREET,
+    FOR_WATER,
+    HUB,
+    MARKET,
+    NOW,
+    PARKS,
+    STREET,
+    WATER,
+    Said,
+    concluded,
+    declined,
+    dismisses,
+    dispatches,
+    escalated,
+    failed,
+    finishes,
+    matter,
+    orders_rework,
+    overdue,
+    passed,
+    progresses,
+    refuses,
+    signs_in,
+    upholds,
+    verified,
+    whistle,
+)
+
+UNITS = st.sampled_from([WATER, MARKET, PARKS, STREET, COMMUNITY])
+ANYONE = st.sampled_from([WATER, MARKET, PARKS, STREET, COMMUNITY, HUB, "nobody-at-all"])
+SOME_UNITS = st.lists(ANYONE, min_size=1, max_size=3).map(tuple)
+ROUNDS = st.integers(1, 3)
+REPORTS = st.sampled_from([signs_in, refuses, progresses, finishes])
+
+seen_stages: set[Stage] = set()
+seen_facts: set[type[f.Fact]] = set()
+
+
+class AnyHistory(RuleBasedStateMachine):
+    """One case. `folded` is what its log makes of it, `steps` the facts with the case before and after each."""
+
+    @initialize(
+        category=st.sampled_from([FOR_WATER, FOR_SHOPS, FOR_STREET, FOR_NOBODY]),
+        source=st.sampled_from([Source.COMMUNITY, Source.HOTLINE_12345]),
+        needs_verification=st.booleans(),
+        self_handled=st.booleans(),
+    )
+    def begin(self, category: tuple[str, ...], source: Source, needs_verification: bool, self_handled: bool) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.now = NOW
+        self.router = MemoryRouter(self.clock)
+        self.folded: Case | None = None
+        self.read = 0
+        self.last: Input[Any] | None = None
+        self.tell(whistle(matter(category, source), needs_verification, self_handled))
+
+    def clock(self) -> datetime:
+        return self.now
+
+    @property
+    def case(self) -> Case:
+        return self.router.cases[CASE]
+
+    # --- telling
+
+    def tell(self, said: object, over_http: bool = True) -> Outcome:
+        """Send a fact by its log, a report by its topic or the door, a command by the door."""
+        self.now += timedelta(minutes=7)
+        if not isinstance(said, Said):
+            assert isinstance(said, f.Fact)
+            item = self.router.from_log(said)
+        elif over_http or not isinstance(said.message, f.Report):
+            item = self.router.from_door(said)
+        else:
+            item = self.router.from_unit(said)
+        return self.send(item)
+
+    def send(self, item: Input[Any]) -> Outcome:
+        before = self.router.store.tables
+        outcome = self.loop.run_until_complete(self.router.travel(item))
+        assert outcome.fate is not Fate.FAILED, outcome
+        if outcome.fate is not Fate.DONE:
+            after = self.router.store.tables
+            assert (after.states, after.heads, after.log) == (before.states, before.heads, before.log)
+        assert outcome.fate is not Fate.BURIED or "no handler" not in outcome.note
+        self.last = item
+        self.read_the_log()
+        return outcome
+
+    def read_the_log(self) -> None:
+        """Fold what is new in the log, holding each fact against the case as it was before."""
+        for envelope in self.router.logged(since=self.read):
+            self.read += 1
+            assert envelope.caseseq == self.read
+            fact, before = envelope.fact, self.folded
+            assert isinstance(fact, f.CaseFact)
+            assert allowed(before.stage if before else None, fact)
+            if before is None:
+                assert isinstance(fact, f.CaseOpened)
+                self.folded = opened(CASE, fact, envelope.time)
+            else:
+                who_may_act(fact, before)
+                self.folded = evolve(before, fact, envelope.time)
+                nobody_gains(fact, before, self.folded)
+            seen_stages.add(fact.stage)
+            seen_facts.add(type(fact))
+
+    # --- anything, said by anyone at any time
+
+    @rule(report=REPORTS, unit=ANYONE, over_http=st.booleans())
+    def somebody_reports(self, report: Any, unit: str, over_http: bool) -> None:
+        self.tell(report(unit), over_http)
+
+    @rule(
+        say=st.sampled_from([dispatches, upholds]), units=SOME_UNITS, by=st.sampled_from([HUB, HUB, HUB, WATER, STREET])
+    )
+    def somebody_assigns(self, say: Any, units: tuple[str, ...], by: str) -> None:
+        self.tell(say(*units, by=by))
+
+    @rule(say=st.sampled_from([dismisses, orders_rework]), by=st.sampled_from([HUB, HUB, MARKET]))
+    def somebody_rules(self, say: Any, by: str) -> None:
+        self.tell(say(by=by))
+
+    @rule(
+        fact=st.one_of(
+            st.builds(verified, self_handled=st.booleans()),
+            st.builds(declined),
+            st.builds(passed, ROUNDS),
+            st.builds(failed, ROUNDS),
+            st.builds(concluded, st.booleans(), ROUNDS),
+            st.builds(escalated, st.sampled_from(Obligation)),
+            st.builds(whistle, needs_verification=st.booleans()),
+        )
+    )
+    def a_fact_arrives(self, fact: f.Fact) -> None:
+        self.tell(fact)
+
+    @rule(obligation=st.sampled_from(Obligation), unit=st.none() | ANYONE, hours=st.integers(-48, 48))
+    def something_is_overdue(self, obligation: Obligation, unit: str | None, hours: int) -> None:
+        self.tell(overdue(obligation, unit, self.now + timedelta(hours=hours)))
+
+    @precondition(lambda self: self.last is not None)
+    @rule()
+    def the_last_comes_again(self) -> None:
+        before = self.router.store.tables
+        assert self.last is not None
+        outcome = self.send(self.last)
+        assert outcome.fate in (Fate.REPEAT, Fate.REFUSED)
+        assert self.router.store.tables.states == before.states
+
+    # --- and the usual course, so that histories get far
+
+    @rule(data=st.data())
+    def the_usual_course(self, data: st.DataObject) -> None:
+        steps = sensible(self.case, self.now)
+        if steps:
+            outcome = self.tell(data.draw(st.sampled_from(steps)))
+            assert outcome.fate is Fate.DONE, outcome
+
+    # --- what always holds
+
+    @invariant()
+    def the_state_is_the_sum_of_the_facts(self) -> None:
+        assert self.case == self.folded
+
+    @invariant()
+    def it_waits_under_a_deadline_or_is_final(self) -> None:
+        row = STAGES[self.case.stage]
+        assert row.waits or row.final
+
+    @invariant()
+    def assignments_are_unique_and_one_leads(self) -> None:
+        case = self.case
+        assert max(Counter(one.assignment_id for one in case.assignments).values(), default=1) == 1
+        assert max(Counter(one.unit for one in case.present).values(), default=1) == 1
+        assert [one.role for one in case.present].count(Role.LEAD) == bool(case.present)
+        assert case.round == case.reworks + 1
+        assert [one.round for one in case.assignments] == sorted(one.round for one in case.assignments)
+        assert bool(case.present) == (case.stage not in (Stage.VERIFYING, Stage.TO_DISPATCH, Stage.DECLINED))
+
+    @invariant()
+    def parts_fit_the_stage(self) -> None:
+        parts = Counter(one.part for one in self.case.present)
+        stage = self.case.stage
+        assert parts[Part.REFUSED] == (stage in (Stage.REFUSAL_REVIEW, Stage.CONSULTATION))
+        if stage in (Stage.CHECKING, Stage.RATING, Stage.CLOSED, Stage.ARCHIVED):
+            assert set(parts) == {Part.DONE}
+        if parts[Part.SIGNED_IN]:
+            assert stage is Stage.HANDLING
+
+    # --- and in the end
+
+    def teardown(self) -> None:
+        """Wherever it stands, some sensible course takes it to a final stage."""
+        if hasattr(self, "router"):
+            for _ in range(40):
+                steps = sensible(self.case, self.now)
+                if not steps:
+                    break
+                assert self.tell(steps[0]).fate is Fate.DONE
+            assert self.case.is_final
+            self.the_state_is_the_sum_of_the_facts()
+            assert self.router.chains_hold()
+            self.loop.close()
+
+
+def who_may_act(fact: f.CaseFact, before: Case) -> None:
+    """Units act on their own parts, the hub rules, rules and the clock do what is theirs."""
+    match fact:
+        case f.CaseSignedIn() | f.CaseRefused() | f.CaseProgressed() | f.CaseUnitDone():
+            assert fact.actor.kind is ActorKind.STAFF
+            assert fact.actor.unit == fact.unit
+            own = before.assignment_of(fact.unit)
+            assert own is not None
+            assert own.assignment_id == fact.assignment_id
+        case f.CaseHandled():
+            assert fact.actor.unit in fact.units
+        case f.CaseRefusalRuled():
+            assert fact.actor.unit == HUB
+        case f.CaseDispatched():
+            assert fact.actor.unit == HUB or fact.actor.kind is ActorKind.RULE
+        case f.CaseOverdue() | f.CaseEscalated() | f.CaseArchived():
+            assert fact.actor.kind is ActorKind.CLOCK
+        case _:
+            pass
+
+
+def nobody_gains(fact: f.CaseFact, before: Case, after: Case) -> None:
+    """Nothing recorded is lost, and within a round who stays in a case stays under the same assignment."""
+    assert after.missed[: len(before.missed)] == before.missed
+    assert len(after.missed) - len(before.missed) == isinstance(fact, f.CaseOverdue)
+    assert after.refusals - before.refusals == isinstance(fact, f.CaseRefused)
+    if after.round != before.round:
+        assert isinstance(fact, f.CaseReworkOrdered)
+        assert [(one.unit, one.role) for one in after.present] == [(one.unit, one.role) for one in before.present]
+        return
+    left = {one.unit: one.assignment_id for one in before.present}
+    for one in after.present:
+        assert left.pop(one.unit, one.assignment_id) == one.assignment_id
+    released = {fact.unit} if isinstance(fact, f.CaseRefusalRuled) and fact.upheld else set()
+    assert set(left) == released, "only the unit whose refusal was upheld leaves a case"
+
+
+def sensible(case: Case, now: datetime) -> list[object]:
+    """What may be done next in the usual course; the first leads to the end."""
+    match case.stage:
+        case Stage.VERIFYING:
+            return [verified(), declined()]
+        case Stage.TO_DISPATCH:
+            return [dispatches(WATER), dispatches(MARKET, PARKS), dispatches(STREET, WATER, PARKS)]
+        case Stage.REFUSAL_REVIEW:
+            outsiders = [unit for unit in (WATER, MARKET, PARKS) if not any(one.unit == unit for one in case.present)]
+            return [dismisses(), *(upholds(unit) for unit in outsiders)]
+        case Stage.CONSULTATION:
+            refusing = next(one.unit for one in case.present if one.part is Part.REFUSED)
+            return [dispatches(refusing), dispatches(WATER), dispatches(MARKET, refusing), dispatches(STREET)]
+        case Stage.DISPATCHED | Stage.REWORK | Stage.HANDLING:
+            return list(at_work(case))
+        case Stage.CHECKING:
+            return [passed(case.round), failed(case.round)]
+        case Stage.RATING:
+            return [concluded(True, case.round), concluded(False, case.round)]
+        case Stage.CLOSED:
+            return [overdue(Obligation.ARCHIVE, HUB, now + timedelta(days=1)), orders_rework()]
+        case _:
+            return []
+
+
+def at_work(case: Case) -> Iterator[object]:
+    """Who has not signed in does, co-handlers finish, the lead last; some refuse or tell how it stands."""
+    by_part = {
+        part: sorted((one for one in case.present if one.part is part), key=lambda one: one.role is Role.LEAD)
+        for part in Part
+    }
+    waiting, working = by_part[Part.ASSIGNED], by_part[Part.SIGNED_IN]
+    yield from (signs_in(one.unit) for one in waiting)
+    if working and (working[0].role is not Role.LEAD or not waiting):
+        yield finishes(working[0].unit)
+    yield from (progresses(one.unit) for one in working)
+    if case.stage is Stage.DISPATCHED and not case.designated:
+        on_time = [one for one in waiting if not case.has_missed(Obligation.SIGN_IN, one)]
+        yield from (refuses(one.unit) for one in on_time)
+
+
+class TestAnyHistory(AnyHistory.TestCase):  # type: ignore[name-defined,misc]
+    settings = settings(
+        max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+
+    def runTest(self) -> None:  # noqa: N802 - unittest's name
+        super().runTest()
+        assert seen_stages == set(Stage), "histories go everywhere, else they say little"
+        assert seen_facts == {fact for fact in f.FACTS.values() if issubclass(fact, f.CaseFact)}
+
+
+def test_the_course_knows_every_message() -> None:
+    told = {type(said.message) for said in (signs_in(), refuses(), progresses(), finishes())}
+    told |= {desk.Dispatch, desk.RuleOnRefusal, desk.OrderRework}
+    told |= {type(fact) for fact in (whistle(), verified(), declined(), passed(), concluded(), escalated())}
+    assert told | {f.DeadlineOverdue} == set(HANDLERS)

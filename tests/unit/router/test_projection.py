@@ -1,0 +1,247 @@
+"""What outsiders are told of each event of the log: each unit its own part, 12345 its own orders."""
+
+from uuid import UUID
+
+import pytest
+from uuid_utils import uuid7
+
+from services.router.projection import project
+from shared.contracts import facts as f
+from shared.contracts.envelope import Envelope, decode
+from shared.contracts.topics import HOTLINE_REPLIES, shard_of
+from shared.contracts.vocabulary import Obligation, Role, Source
+from shared.runtime.relay import Message
+from tests.unit.router.stories import (
+    CASE,
+    COMMUNITY,
+    FOR_NOBODY,
+    FOR_SHOPS,
+    HUB,
+    MARKET,
+    NOW,
+    NUMBER,
+    PARKS,
+    WATER,
+    Story,
+    concluded,
+    declined,
+    dismisses,
+    dispatches,
+    escalated,
+    failed,
+    finishes,
+    matter,
+    overdue,
+    passed,
+    progresses,
+    refuses,
+    residents_order,
+    signs_in,
+    story,
+    time_to_object_is_over,
+    upholds,
+    verified,
+    whistle,
+)
+
+
+def event(fact: f.Fact, caseseq: int = 1) -> Envelope:
+    return Envelope(
+        id=str(uuid7()),
+        source="/chuishao/router",
+        subject=CASE,
+        time=NOW,
+        fact=fact,
+        sequence=caseseq,
+        caseseq=caseseq,
+        traceparent="00-aa-bb-01",
+    )
+
+
+def told(case: Story, *since: object) -> list[str]:
+    """Who is told what by the facts that follow: `topic: what`."""
+    known = len(case.facts)
+    for said in since:
+        case.tell(said)
+    messages = [message for fact in case.facts[known:] for message in project(event(fact))]
+    return [f"{message.topic}: {short(fact_of(message))}" for message in messages]
+
+
+def fact_of(message: Message) -> f.Fact:
+    return decode(message.value, message.headers).fact
+
+
+def short(fact: f.Fact) -> str:
+    return fact.NAME.removesuffix(".v1")
+
+
+BY_12345 = whistle(matter(source=Source.HOTLINE_12345, whistle_blower=HUB))
+SHOPS = (whistle(matter(FOR_SHOPS)),)
+
+TOLD = [
+    # a case that has been through     hears                  so these are told
+    ((), whistle(), ["assignments.util-water: assignment.created"]),
+    (
+        (),
+        whistle(matter(FOR_SHOPS)),
+        ["assignments.dept-market: assignment.created", "assignments.dept-parks: assignment.created"],
+    ),
+    ((), whistle(matter(FOR_NOBODY)), []),
+    ((), residents_order(), []),
+    ((residents_order(),), declined(), []),
+    ((whistle(),), signs_in(), []),
+    ((whistle(),), refuses(), []),
+    ((whistle(), refuses()), dismisses(), ["assignments.util-water: assignment.kept"]),
+    (
+        (whistle(), refuses()),
+        upholds(MARKET),
+        ["assignments.util-water: assignment.released", "assignments.dept-market: assignment.created"],
+    ),
+    (
+        (whistle(), refuses(), dismisses(), refuses()),
+        dispatches(WATER),
+        ["assignments.util-water: assignment.kept"],
+    ),
+    ((whistle(),), overdue(Obligation.SIGN_IN), ["assignments.util-water: assignment.overdue"]),
+    ((whistle(),), overdue(Obligation.HANDLE, MARKET), []),
+    ((whistle(),), overdue(Obligation.CHECK, COMMUNITY), []),
+    ((whistle(),), escalated(), []),
+    ((whistle(), signs_in()), progresses(), []),
+    ((whistle(), signs_in()), finishes(), []),
+    ((whistle(), signs_in(), finishes()), passed(), []),
+    ((whistle(), signs_in(), finishes()), failed(), ["assignments.util-water: assignment.created"]),
+    ((whistle(), signs_in(), finishes(), passed()), concluded(), ["assignments.util-water: assignment.closed"]),
+    ((whistle(), signs_in(), finishes(), passed(), concluded()), time_to_object_is_over(), []),
+    # 12345's own orders are answered to 12345 as well
+    (
+        (),
+        BY_12345,
+        [
+            "hotline.replies: hotline.accepted",
+            "assignments.util-water: assignment.created",
+            "hotline.replies: hotline.dispatched",
+        ],
+    ),
+    (
+        (BY_12345, signs_in(), finishes(), passed()),
+        concluded(),
+        ["assignments.util-water: assignment.closed", "hotline.replies: hotline.answered"],
+    ),
+    (
+        (whistle(matter(source=Source.HOTLINE_12345), needs_verification=True),),
+        declined(),
+        ["hotline.replies: hotline.declined"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "hears", "expected"), TOLD)
+def test_who_is_told_what(before: tuple[object, ...], hears: object, expected: list[str]) -> None:
+    assert told(story(*before), hears) == expected
+
+
+def the_last(case: Story) -> list[f.Fact]:
+    return [fact_of(message) for message in project(event(case.facts[-1]))]
+
+
+def test_the_unit_reads_what_it_must_do() -> None:
+    case = story(*SHOPS)
+    lead, co_handler = the_last(case)
+    made = case.now.present[0]
+    assert lead == f.AssignmentCreated(
+        assignment_id=made.assignment_id,
+        number=NUMBER,
+        unit=MARKET,
+        role=Role.LEAD,
+        round=1,
+        matter=matter(FOR_SHOPS),
+        reason=f.Reason(zh="规则 shops", en="rule shops", rule="shops", version="2026-11"),
+    )
+    assert isinstance(co_handler, f.AssignmentCreated)
+    assert (co_handler.unit, co_handler.role) == (PARKS, Role.CO_HANDLER)
+
+
+def test_rework_says_why_and_cannot_be_refused() -> None:
+    (again,) = the_last(story(whistle(), signs_in(), finishes(), failed()))
+    assert isinstance(again, f.AssignmentCreated)
+    assert (again.round, again.final, again.explanation) == (2, True, "仍在渗水")
+
+
+def test_a_designation_is_final_for_its_unit() -> None:
+    (created,) = the_last(story(whistle(), refuses(), dismisses(), refuses(), dispatches(MARKET)))
+    assert isinstance(created, f.AssignmentCreated)
+    assert (created.unit, created.final) == (MARKET, True)
+
+
+def test_12345_reads_its_own_number_the_units_and_the_answer() -> None:
+    case = story(BY_12345, signs_in(), finishes(result="已更换水管"), passed(), concluded())
+    replies = [
+        fact_of(message) for fact in case.facts for message in project(event(fact)) if message.topic == HOTLINE_REPLIES
+    ]
+    assert replies == [
+        f.HotlineAccepted(number=NUMBER, source_ref="12345-778"),
+        f.HotlineDispatched(number=NUMBER, source_ref="12345-778", units=(WATER,)),
+        f.HotlineAnswered(number=NUMBER, source_ref="12345-778", answer="已更换水管"),
+    ]
+
+
+def test_12345_is_told_nothing_of_an_order_without_its_number() -> None:
+    case = story(whistle(matter(source=Source.HOTLINE_12345).model_copy(update={"source_ref": None})))
+    assert {message.topic for fact in case.facts for message in project(event(fact))} == {"assignments.util-water"}
+
+
+def test_a_repeat_is_the_same_message() -> None:
+    written = event(story(*SHOPS).facts[-1])
+    assert project(written) == project(written)
+
+
+def test_each_message_has_an_id_of_its_own() -> None:
+    case = story(BY_12345, refuses(), upholds(MARKET), signs_in(MARKET), finishes(MARKET), failed())
+    messages = [message for fact in case.facts for message in project(event(fact))]
+    ids = {decode(message.value, message.headers).id for message in messages}
+    assert len(ids) == len(messages) == 7
+    assert all(UUID(one) for one in ids)
+
+
+def test_a_message_says_what_it_follows_from() -> None:
+    written = event(story(*SHOPS).facts[-1], caseseq=3)
+    for message in project(written):
+        envelope = decode(message.value, message.headers)
+        assert (envelope.cause, envelope.caseseq, envelope.subject, envelope.time, envelope.traceparent) == (
+            written.id,
+            3,
+            CASE,
+            NOW,
+            "00-aa-bb-01",
+        )
+        assert envelope.sequence == 0, "an outsider's topic is no log of ours"
+        assert message.key == str(CASE).encode()
+
+
+def test_replies_lie_in_the_cases_partition() -> None:
+    partitions = {
+        message.topic: message.partition for fact in story(BY_12345).facts for message in project(event(fact))
+    }
+    assert partitions == {"assignments.util-water": None, HOTLINE_REPLIES: shard_of(CASE)}
+
+
+PERSONAL = ("p-1", "p-2", "r-9", "person", "reporter", "actor", "phone")
+
+
+def test_nothing_personal_reaches_an_outsider() -> None:
+    """Neither who acted nor who reported: not in any message that any fact of a long case leads to."""
+    case = story(BY_12345, refuses(), dismisses(), refuses(), dispatches(MARKET), signs_in(MARKET))
+    for said in (overdue(Obligation.HANDLE, MARKET), progresses(MARKET), finishes(MARKET), failed(), signs_in(MARKET)):
+        case.tell(said)
+    for said in (finishes(MARKET), passed(2), concluded(round_=2)):
+        case.tell(said)
+    messages = [message for fact in case.facts for message in project(event(fact))]
+    assert {short(fact_of(message)).split(".")[0] for message in messages} == {"assignment", "hotline"}
+    for message in messages:
+        assert message.value is not None
+        for word in PERSONAL:
+            assert f'"{word}"'.encode() not in message.value
+
+
+def test_only_the_routers_own_facts_are_projected() -> None:
+    assert project(event(verified())) == []
