@@ -24,7 +24,6 @@ import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.processes import Addresses, role_url
-from deploy.local.stack import LocalStack
 from deploy.migrate import migrate
 from shared.contracts.envelope import Envelope, decode
 from shared.contracts.topics import SHARDS, WHISTLES, shard_of
@@ -37,13 +36,6 @@ SIGNING_KEY = "a-key-for-tests-that-is-long-enough-to-sign"
 HOTLINE_KEY = "the-hotline's-key"
 REPORTER_KEY = bytes(range(32))
 READY_WITHIN_SECONDS = 60.0
-
-
-@pytest.fixture(scope="session")
-def engines() -> Iterator[Addresses]:
-    stack = LocalStack(Path("var/test-intake"))
-    yield stack.start_engines()
-    stack.stop()
 
 
 @dataclass

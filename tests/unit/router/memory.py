@@ -100,7 +100,8 @@ class MemoryCases:
         self._router = router
 
     async def find(self, named: str) -> Case | None:
-        self._router.store.check()
+        if self._router.store.away:
+            raise ConnectionRefusedError("the database is away")
         return next((case for case in self._router.cases.values() if named in (case.number, str(case.case_id))), None)
 
     async def page(self, unit: str | None, stage: Stage | None, before: UUID | None, most: int) -> list[Case]:

@@ -1,4 +1,4 @@
-"""From sign-in to archive: the lead finishes last, a failed check is reworked, an answer closes, what was missed stays."""
+"""From sign-in to archive: the lead finishes last, failed is reworked, an answer closes, what was missed stays."""
 
 from datetime import timedelta
 
