@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,8 +36,9 @@ from deploy.local.stack import LocalStack
 from shared.contracts.units import read_units
 from shared.runtime.settings import KafkaSettings
 
-STACK = Path("var/demo-stack")
+PROCESSES = (*(service.name for service in SERVICES), "kafka", "postgresql")
 OUTPUT = PROJECT / "var" / "demo"
+"""Where the report goes; the stack lives beside it, in `demo-stack`."""
 POLICY = PROJECT / "deploy" / "demo" / "policy.yaml"
 SETUP = PROJECT / "deploy" / "district"
 QUIET_SECONDS = 120.0
@@ -53,6 +55,14 @@ BAD_ROW = {
 }
 
 
+class Kill(StrEnum):
+    """What is killed with SIGKILL while the rehearsal runs."""
+
+    NOTHING = "nothing"
+    EACH = "each"  # each service, Kafka and PostgreSQL once, one after the other
+    ALL = "all"  # everything at once, the supervisor too; then the stack is started again
+
+
 @dataclass(slots=True)
 class Wanted:
     """What was asked for on the command line."""
@@ -61,8 +71,9 @@ class Wanted:
     input: Path | None
     per_second: float
     seed: int
-    kill: bool
+    kill: Kill
     keep: bool
+    folder: Path
 
 
 def demo(
@@ -72,12 +83,15 @@ def demo(
     ] = None,
     per_second: Annotated[float, typer.Option(help="how many are sent a second at most", min=0.1)] = 25.0,
     seed: Annotated[int | None, typer.Option(help="of the samples; the same seed gives the same whistles")] = None,
-    kill: Annotated[bool, typer.Option(help="kill each service once with SIGKILL while it runs")] = False,
+    kill: Annotated[
+        Kill, typer.Option(help="SIGKILL meanwhile: each process once, or all of them at once")
+    ] = Kill.NOTHING,
     keep: Annotated[bool, typer.Option(help="leave the stack running afterwards")] = False,
+    folder: Annotated[Path, typer.Option(help="where report.json goes")] = OUTPUT,
     as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON, and nothing else")] = False,
 ) -> None:
     """Play the whole loop on a fresh stack and write var/demo/report.json. Exit 0 only if all of it held."""
-    wanted = Wanted(count, input_, per_second, seed if seed is not None else int(time.time()), kill, keep)
+    wanted = Wanted(count, input_, per_second, seed if seed is not None else int(time.time()), kill, keep, folder)
     console.quiet = as_json
     try:
         report = _play(wanted)
@@ -90,15 +104,20 @@ def demo(
     if as_json:
         print(json.dumps(report, ensure_ascii=False, indent=2))  # noqa: T201 - the command's output
     else:
-        _show(report)
+        _show(report, folder)
     raise typer.Exit(0 if report["passed"] else 1)
 
 
 def _play(wanted: Wanted) -> dict[str, Any]:
     # The rehearsal has its own limits of seconds; what else the environment says goes on.
     environment = dict(os.environ) | {"CHUISHAO_POLICY_FILE": str(POLICY), "CHUISHAO_SETUP": str(SETUP)}
-    stack = LocalStack(STACK, environment=environment, console=Console(stderr=True, quiet=console.quiet))
-    OUTPUT.mkdir(parents=True, exist_ok=True)
+    output = wanted.folder.absolute()
+    stack = LocalStack(
+        output.with_name(f"{output.name}-stack"),
+        environment=environment,
+        console=Console(stderr=True, quiet=console.quiet),
+    )
+    output.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     console.print("Starting Kafka, PostgreSQL and the five services …")
     stack.erase()
@@ -106,7 +125,7 @@ def _play(wanted: Wanted) -> dict[str, Any]:
         stack.start()
         started = time.monotonic() - began
         report = asyncio.run(_rehearse(stack, wanted, started))
-        (OUTPUT / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        (output / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         return report
     finally:
         if not wanted.keep:
@@ -118,7 +137,7 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dic
     tree = read_units(SETUP / "units.yaml")
     doors = Doors(dict(where.services), stack.environment()["CHUISHAO_SIGNING_KEY"], stack.hotline_key)
     rehearsal = Rehearsal(
-        doors, tree, KafkaSettings(bootstrap=where.kafka_bootstrap), OUTPUT / "accepted.jsonl", wanted.per_second
+        doors, tree, KafkaSettings(bootstrap=where.kafka_bootstrap), wanted.folder / "accepted.jsonl", wanted.per_second
     )
     tally = rehearsal.tally
     total = wanted.count if wanted.input is None else None
@@ -126,7 +145,8 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dic
     memory_before = _memory_mb()
     watcher = _Watcher(rehearsal, total, began, f"{where.services['workbench']}/board")
     killed: list[dict[str, Any]] = []
-    killer = asyncio.create_task(_kill_each(stack, rehearsal, total, killed)) if wanted.kill else None
+    killing = {Kill.EACH: _kill_each, Kill.ALL: _kill_all}.get(wanted.kill)
+    killer = asyncio.create_task(killing(stack, rehearsal, total, killed)) if killing else None
     with watcher.shown():
         showing = asyncio.create_task(watcher.run())
         try:
@@ -139,19 +159,20 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dic
             showing.cancel()
             if killer is not None:
                 killer.cancel()
+                await asyncio.gather(killer, return_exceptions=True)
             await doors.close()
     console.print("Checking the invariants …")
     kafka = kafka_options(where.kafka_bootstrap, os.environ)
     await wait_until_drained(where.postgres_admin_url, kafka, within=60, final=True)
-    checked = await check(where.postgres_admin_url, kafka, OUTPUT / "accepted.jsonl", drained=True)
+    checked = await check(where.postgres_admin_url, kafka, wanted.folder / "accepted.jsonl", drained=True)
     invariants = {name: checked.as_json()[name] for name in checked.findings}
     report = await _report(stack, rehearsal, invariants)
     report["dead_letters"] = checked.dead_letters
     report["seconds"] = {"start": round(started_in, 1), "rehearsal": round(time.monotonic() - began, 1)}
     report["memory_mb"] = {"before": memory_before, "after": _memory_mb()}
-    if wanted.kill:
+    if killing is not None:
         report["killed"] = killed
-        report["passed"] = report["passed"] and len(killed) == len(SERVICES)
+        report["passed"] = report["passed"] and {one["process"] for one in killed} == set(PROCESSES)
     if wanted.input is None:
         missing = [branch for branch in BRANCHES if not tally.branches[branch]]
         report["branches_missing"] = missing
@@ -209,16 +230,30 @@ class _Watcher:
 
 
 async def _kill_each(stack: LocalStack, rehearsal: Rehearsal, total: int | None, killed: list[dict[str, Any]]) -> None:
-    """SIGKILL each service once, spread over the rehearsal by how many whistles were accepted."""
-    names = [service.name for service in SERVICES]
-    for place, name in enumerate(names):
-        share = (place + 1) / (len(names) + 1)
-        while rehearsal.tally.accepted < share * (total or max(rehearsal.tally.accepted * 2, 100)):
-            await asyncio.sleep(0.05)
+    """SIGKILL each process once, spread over the rehearsal by how many whistles were accepted."""
+    for place, name in enumerate(PROCESSES):
+        await _accepted(rehearsal, (place + 1) / (len(PROCESSES) + 1), total)
         while not stack.pid(name):
             await asyncio.sleep(0.05)
         pid = await asyncio.to_thread(stack.kill, name, signal.SIGKILL)
-        killed.append({"service": name, "pid": pid, "accepted": rehearsal.tally.accepted})
+        killed.append({"process": name, "pid": pid, "accepted": rehearsal.tally.accepted})
+
+
+async def _kill_all(stack: LocalStack, rehearsal: Rehearsal, total: int | None, killed: list[dict[str, Any]]) -> None:
+    """SIGKILL everything at once in the middle, then start the stack again: it goes on where it was."""
+    await _accepted(rehearsal, 0.5, total)
+    for name in ("supervisor", *PROCESSES):
+        if stack.pid(name) or name == "supervisor":
+            pid = await asyncio.to_thread(stack.kill, name, signal.SIGKILL)
+            if name != "supervisor":
+                killed.append({"process": name, "pid": pid, "accepted": rehearsal.tally.accepted})
+    await asyncio.to_thread(stack.start)
+
+
+async def _accepted(rehearsal: Rehearsal, share: float, total: int | None) -> None:
+    """Wait until this share of the whistles is accepted; of a file of unknown size, until 300 times the share."""
+    while rehearsal.tally.accepted < share * (total or 300):
+        await asyncio.sleep(0.05)
 
 
 async def _report(stack: LocalStack, rehearsal: Rehearsal, invariants: dict[str, Any]) -> dict[str, Any]:
@@ -277,7 +312,7 @@ def _memory_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(report: dict[str, Any], folder: Path) -> None:
     console.print_json(json.dumps(report, ensure_ascii=False))
     held = "全部通过 all held" if report["passed"] else "未通过 NOT passed"
-    console.print(f"[bold {'green' if report['passed'] else 'red'}]{held}[/]: {OUTPUT / 'report.json'}", soft_wrap=True)
+    console.print(f"[bold {'green' if report['passed'] else 'red'}]{held}[/]: {folder / 'report.json'}", soft_wrap=True)

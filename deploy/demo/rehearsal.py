@@ -1,6 +1,7 @@
 """Runs the loop once: feeds the doors, plays everybody, follows every case to its final stage."""
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -12,9 +13,10 @@ from urllib.parse import quote
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from deploy.demo.cast import Cast
-from deploy.demo.doors import Doors, Unanswered
+from deploy.demo.doors import PATIENCE_SECONDS, Doors, Unanswered
 from deploy.demo.files import as_csv, references
 from deploy.demo.samples import Sample
 from deploy.demo.tally import Tally
@@ -29,6 +31,54 @@ ASSIGNMENTS = r"assignments\.[0-9A-Za-z-]+"
 LOGS = (WHISTLES, CASES, DEADLINES, FEEDBACK)
 AT_ONCE = 16
 CSV_AT_ONCE = 50
+
+
+class Sender:
+    """Hands reports to Kafka until it takes them. Sent twice, a report counts once: it keeps its id."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._producer: Any = None
+        self._changing = asyncio.Lock()
+
+    async def send(self, topic: str, case_id: UUID, value: bytes) -> None:
+        """Raises the last `KafkaError` after 90 s."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE_SECONDS
+        while True:
+            producer = await self._ready()
+            try:
+                await producer.send_and_wait(topic, value, key=str(case_id).encode())
+                return
+            except KafkaError:
+                if loop.time() > until:
+                    raise
+                await self._give_up(producer)
+                await asyncio.sleep(0.5)
+
+    async def close(self) -> None:
+        if self._producer is not None:
+            await self._give_up(self._producer)
+
+    async def _ready(self) -> Any:
+        async with self._changing:
+            while self._producer is None:
+                producer = AIOKafkaProducer(**connection_options(self._kafka), request_timeout_ms=8000)
+                try:
+                    await producer.start()
+                    self._producer = producer
+                except KafkaError:
+                    await producer.stop()
+                    await asyncio.sleep(0.5)
+            return self._producer
+
+    async def _give_up(self, producer: Any) -> None:
+        async with self._changing:
+            if self._producer is not producer:
+                return
+            self._producer = None
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(producer.stop(), 5)
 
 
 @dataclass(slots=True)
@@ -53,13 +103,8 @@ class Rehearsal:
 
         Raises `Unanswered` where a door refused what it should have taken.
         """
-        producer = AIOKafkaProducer(**connection_options(self.kafka), enable_idempotence=True)
-        await producer.start()
-
-        async def send(topic: str, case_id: UUID, value: bytes) -> None:
-            await producer.send_and_wait(topic, value, key=str(case_id).encode())
-
-        cast = Cast(self.doors, self.tree, send, self.spawn)
+        sender = Sender(self.kafka)
+        cast = Cast(self.doors, self.tree, sender.send, self.spawn)
         ready = asyncio.Event()
         watching = asyncio.create_task(self._watch(cast, ready))
         try:
@@ -77,7 +122,7 @@ class Rehearsal:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(watching, *self._tasks, return_exceptions=True)
-            await producer.stop()
+            await sender.close()
 
     async def _until_ready(self, watching: "asyncio.Task[None]", ready: asyncio.Event) -> None:
         waiting = asyncio.create_task(ready.wait())

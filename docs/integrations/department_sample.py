@@ -25,20 +25,23 @@ log = logging.getLogger("department")
 Event = dict[str, Any]
 
 
+CREATED = "cn.chuishao.assignment.created.v1"
+
+
 class Handled:
-    """The ids of the events that have had their effect here, on disk: what is in it counts as done."""
+    """What has had its effect here, on disk: what is in it counts as done."""
 
     def __init__(self, path: str) -> None:
         self._database = sqlite3.connect(path)
         self._database.execute("create table if not exists handled (id text primary key, at text not null)")
 
-    def __contains__(self, event_id: str) -> bool:
-        found = self._database.execute("select 1 from handled where id = ?", (event_id,))
+    def __contains__(self, key: str) -> bool:
+        found = self._database.execute("select 1 from handled where id = ?", (key,))
         return found.fetchone() is not None
 
-    def add(self, event_id: str) -> None:
+    def add(self, key: str) -> None:
         with self._database:
-            self._database.execute("insert or ignore into handled values (?, ?)", (event_id, _now()))
+            self._database.execute("insert or ignore into handled values (?, ?)", (key, _now()))
 
     def close(self) -> None:
         self._database.close()
@@ -53,7 +56,7 @@ class Desk:
     def answers(self, event: Event) -> list[Event]:
         """The reports that follow from one event, in order."""
         kind, told = event["type"], event["data"]
-        if kind == "cn.chuishao.assignment.created.v1":
+        if kind == CREATED:
             log.info("%s %s: %s", told["number"], told["role"], told["matter"]["title"])
             note, result = self.work(told)
             return [
@@ -70,11 +73,11 @@ class Desk:
         return "已联系反映人，安排上门", f"已处理：{told['matter']['title']}"
 
     def report(self, event: Event, what: str, data: Event) -> Event:
-        """A report about the event's case. Its id follows from the event, so a repeat carries the same one."""
+        """A report about the event's case. Its id follows from what it answers, so a repeat carries the same one."""
         kind = f"cn.chuishao.report.{what}.v1"
         return {
             "specversion": "1.0",
-            "id": str(uuid5(NAMESPACE_URL, f"{event['id']}/{kind}")),
+            "id": str(uuid5(NAMESPACE_URL, f"{counts_once_as(event)}/{kind}")),
             "source": f"/units/{self.unit}",
             "type": kind,
             "subject": event["subject"],
@@ -111,12 +114,21 @@ class Department:
             _say_refusal(record)
             return
         event = json.loads(record.value)
-        if event["id"] in self._handled:
+        key = counts_once_as(event)
+        if key in self._handled:
+            log.info("known already: %s", event["data"])
             return
         for report in self._desk.answers(event):
             value = json.dumps(report, ensure_ascii=False).encode()
             await self._producer.send_and_wait(self._reports, value, key=report["subject"].encode())
-        self._handled.add(event["id"])  # after the reports are safe; a crash in between repeats them under their ids
+        self._handled.add(key)  # after the reports are safe; a crash in between repeats them under their ids
+
+
+def counts_once_as(event: Event) -> str:
+    """What an event is known by. An assignment is one piece of work however often it is told: when its part changes
+    (another role, final now) it comes again, as another event with the same `assignment_id`."""
+    known_by = event["data"]["assignment_id"] if event["type"] == CREATED else event["id"]
+    return str(known_by)
 
 
 def _say_refusal(record: Any) -> None:

@@ -60,7 +60,7 @@ class PostgresReviews:
                 Waiting(record["what"]): record["reviews"]
                 async for record in each(queries.waiting_counts(connection, **bounds))
             }
-            sums = {record["what"]: record["number"] async for record in each(queries.tally_sums(connection, **bounds))}
+            sums = {record["what"]: record["amount"] async for record in each(queries.tally_sums(connection, **bounds))}
         return sums.pop("reviews", 0), waiting, Tally.model_validate(sums)
 
     @asynccontextmanager

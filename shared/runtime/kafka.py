@@ -97,21 +97,24 @@ class KafkaPublisher:
     async def publish(self, messages: Sequence[Message]) -> None:
         if not messages:
             return
+        sent: list[asyncio.Future[Any]] = []
         try:
-            producer = await self._ready()
-            await self._ensure({message.topic for message in messages} - self._known)
-            sent = [
-                await producer.send(
-                    message.topic,
-                    value=message.value,
-                    key=message.key,
-                    partition=message.partition,
-                    headers=list(message.headers),
-                )
-                for message in messages
-            ]
-            await asyncio.wait_for(asyncio.gather(*sent), PUBLISH_SECONDS)
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                producer = await self._ready()
+                await self._ensure({message.topic for message in messages} - self._known)
+                for message in messages:
+                    future = await producer.send(
+                        message.topic,
+                        value=message.value,
+                        key=message.key,
+                        partition=message.partition,
+                        headers=list(message.headers),
+                    )
+                    sent.append(future)
+                await asyncio.gather(*sent)
         except BaseException:
+            for future in sent:
+                future.add_done_callback(_look_at)
             await self.close()
             raise
 
@@ -151,6 +154,12 @@ class KafkaPublisher:
             if created:
                 logger.warning("topics created while publishing", topics=created)
             self._known |= unknown
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """Its failure is known; asyncio need not report it again."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _give_up(producer: AIOKafkaProducer) -> None:

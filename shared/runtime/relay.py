@@ -119,6 +119,7 @@ class Relay:
         self._monotonic = monotonic
         self._wanted: frozenset[int] = frozenset()
         self._position: dict[int, int] = {}
+        self._acknowledged: dict[int, int] = {}
         self._marked: dict[int, int] = {}
         self._waiting: dict[int, list[Row]] = {}
         self._behind: set[int] = set()
@@ -192,7 +193,7 @@ class Relay:
 
     def _forget(self, shards: Collection[int]) -> None:
         for shard in list(shards):
-            self._position.pop(shard, None)
+            self._acknowledged[shard] = self._position.pop(shard)
             self._marked.pop(shard, None)
             self._waiting.pop(shard, None)
             self._behind.discard(shard)
@@ -212,8 +213,12 @@ class Relay:
                 settled = self._wanted
                 await self._settle(ownership)
                 claimed = now
-            await self.publish_waiting()
+            more = await self._publish_next()
+            if self._letters_waiting:
+                await self._publish_letters()
             self._delay = FIRST_DELAY_SECONDS
+            if more:
+                continue  # by way of the heartbeat: a busy relay must not look dead
             if stopping:
                 await self._mark()
                 return
@@ -241,31 +246,27 @@ class Relay:
         for shard in wanted - self._position.keys():
             head = await ownership.claim(shard)
             if head is not None:
-                self._position[shard] = self._marked[shard] = head.published
+                self._marked[shard] = head.published
+                self._position[shard] = max(head.published, self._acknowledged.get(shard, 0))
                 self._behind.add(shard)
 
-    async def publish_waiting(self) -> None:
-        """Publish all that waits. After a failure the shards are claimed and read again from the store."""
-        while True:
-            rows = {shard: found for shard in list(self._position) if (found := await self._next_rows(shard))}
-            if not rows:
-                break
-            messages = [
-                message for shard_rows in rows.values() for row in shard_rows for message in self._messages(row)
-            ]
-            try:
-                await self._publisher.publish(messages)
-            except Exception:
-                metrics.PUBLISH_FAILURES.labels(self._service).inc()
-                raise
-            failpoints.reach("after_publish")
-            for shard, shard_rows in rows.items():
-                if shard in self._position:
-                    self._position[shard] = shard_rows[-1].sequence
-            metrics.PUBLISHED.labels(self._service).inc(sum(len(found) for found in rows.values()))
-            failpoints.reach("before_marking")
-        if self._letters_waiting:
-            await self._publish_letters()
+    async def _publish_next(self) -> bool:
+        """Publish what waits, a bounded part of it; whether there was any."""
+        rows = {shard: found for shard in list(self._position) if (found := await self._next_rows(shard))}
+        if not rows:
+            return False
+        messages = [message for shard_rows in rows.values() for row in shard_rows for message in self._messages(row)]
+        try:
+            await self._publisher.publish(messages)
+        except Exception:
+            metrics.PUBLISH_FAILURES.labels(self._service).inc()
+            raise
+        failpoints.reach("after_publish")
+        for shard, shard_rows in rows.items():
+            self._position[shard] = shard_rows[-1].sequence
+        metrics.PUBLISHED.labels(self._service).inc(sum(len(found) for found in rows.values()))
+        failpoints.reach("before_marking")
+        return True
 
     async def _next_rows(self, shard: int) -> list[Row]:
         position = self._position[shard]

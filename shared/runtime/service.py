@@ -39,7 +39,9 @@ Handler: TypeAlias = Callable[[Any, Any, datetime], Decision[Any]]
 """`(state or None, Input of the message, now) → Decision`. Pure."""
 
 READY_LAG = 10_000
-STOP_SECONDS = 8.0
+STOP_CONSUMER_SECONDS = 4.0
+STOP_RELAY_SECONDS = 3.0
+CLOSE_SECONDS = 1.0
 
 
 def decide_with(handlers: Mapping[type, Handler]) -> Decide[Any]:
@@ -127,8 +129,12 @@ def build_app(service: Service[Any], settings: ServiceSettings, kafka: KafkaSett
             service.routes(app, running)
         async with _tasks(service, running):
             yield
-        await publisher.close()
-        await asyncio.wait_for(pool.close(), 5)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(publisher.close(), CLOSE_SECONDS)
+        try:
+            await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+        except TimeoutError:
+            pool.terminate()
 
     app = FastAPI(title=f"chuishao {service.name}", version=release(), lifespan=lifespan, docs_url=None, redoc_url=None)
     problems.install(app)
@@ -172,9 +178,9 @@ async def _tasks(service: Service[Any], running: Running[Any]) -> AsyncIterator[
             task.cancel()
         if running.consumer is not None and consumer is not None:
             running.consumer.stop()
-            await _finish(consumer)
+            await _finish(consumer, STOP_CONSUMER_SECONDS)
         running.relay.stop()
-        await _finish(relay)
+        await _finish(relay, STOP_RELAY_SECONDS)
         await asyncio.gather(*others, door, return_exceptions=True)
 
 
@@ -182,8 +188,8 @@ async def _named(task: Callable[[Running[Any]], Awaitable[None]], running: Runni
     await task(running)
 
 
-async def _finish(task: asyncio.Task[Any]) -> None:
-    done, _ = await asyncio.wait({task}, timeout=STOP_SECONDS)
+async def _finish(task: asyncio.Task[Any], seconds: float) -> None:
+    done, _ = await asyncio.wait({task}, timeout=seconds)
     if not done:
         logger.warning("did not finish in time; the log will be read again", task=task.get_name())
         task.cancel()

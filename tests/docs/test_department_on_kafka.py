@@ -37,7 +37,7 @@ def assignment() -> dict[str, Any]:
         "id": str(uuid4()),
         "type": "cn.chuishao.assignment.created.v1",
         "subject": str(uuid4()),
-        "data": {"number": "HA1", "role": "lead", "matter": {"title": "水管爆裂"}},
+        "data": {"assignment_id": str(uuid4()), "number": "HA1", "role": "lead", "matter": {"title": "水管爆裂"}},
     }
 
 

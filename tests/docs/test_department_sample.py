@@ -1,5 +1,6 @@
 """The department sample against the router's own decisions: what it answers is what the router takes."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -126,6 +127,26 @@ async def test_the_same_assignment_twice_has_one_effect(router: Router, handled:
     for _ in range(2):
         await one.take(record(assignments_topic(UNIT), router.told[0]))
     assert len(producer.sent) == 3
+
+
+async def test_an_assignment_told_anew_is_no_new_work(router: Router, handled: Any) -> None:
+    producer = Producer()
+    one = department(handled, producer)
+    told = json.loads(router.told[0])
+    told_anew = told | {"id": str(uuid4()), "data": told["data"] | {"role": "co_handler", "final": True}}
+    for event in (told, told_anew):
+        await one.take(record(assignments_topic(UNIT), json.dumps(event).encode()))
+    assert len(producer.sent) == 3
+
+
+async def test_a_rework_is_new_work(router: Router, handled: Any) -> None:
+    producer = Producer()
+    one = department(handled, producer)
+    told = json.loads(router.told[0])
+    rework = told | {"id": str(uuid4()), "data": told["data"] | {"assignment_id": str(uuid4()), "round": 2}}
+    for event in (told, rework):
+        await one.take(record(assignments_topic(UNIT), json.dumps(event).encode()))
+    assert len({json.loads(value)["id"] for value in producer.values}) == 6
 
 
 async def test_after_a_crash_before_it_remembers_the_reports_carry_the_same_ids(router: Router, handled: Any) -> None:

@@ -10,13 +10,13 @@ from deploy.local.places import PROJECT
 from shared.contracts.lifecycle import STAGES
 
 GLOSSARY = (PROJECT / "docs" / "glossary.md").read_text(encoding="utf-8")
-TABLES = {heading: body for heading, body in re.findall(r"^### (.+)\n((?:(?!^###).*\n)*)", GLOSSARY, re.MULTILINE)}
+TABLES = re.findall(r"^### .+\n(?:(?!^###).*\n)*", GLOSSARY, re.MULTILINE)
 
 
 def table_of(enumeration: type[StrEnum]) -> dict[str, str]:
     """The glossary's table that lists this set: its values and the Chinese beside each."""
     values = {one.value for one in enumeration}
-    for body in TABLES.values():
+    for body in TABLES:
         rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", body, re.MULTILINE))
         if set(rows) == values:
             return {value: term.strip() for value, term in rows.items()}

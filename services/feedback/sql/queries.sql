@@ -40,13 +40,13 @@ group by awaited.what;
 
 -- name: tally_sums
 -- The reviews' tallies, added up; `reviews` counts them.
-select counted.what, sum(counted.number::bigint)::bigint as number
+select counted.what, sum(counted.amount::bigint)::bigint as amount
 from state
 cross join lateral (
-    select key, value from jsonb_each_text(state -> 'tally')
+    select tally.key, tally.value from jsonb_each_text(state.state -> 'tally') as tally
     union all
     select 'reviews', '1'
-) as counted (what, number)
+) as counted (what, amount)
 where number is not null
   and (:unit::text is null or whistle_blower = :unit::text)
   and (:source::text is null or source = :source::text)

@@ -5,8 +5,8 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,9 +45,10 @@ def stack() -> Iterator[LocalStack]:
 
 async def eventually(holds: Callable[[], Awaitable[Any]]) -> Any:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not (found := await holds()):
+        while True:
+            if found := await holds():
+                return found
             await asyncio.sleep(0.05)
-    return found
 
 
 def free_port() -> int:
@@ -76,13 +77,15 @@ async def four_services() -> AsyncIterator[str]:
 
     server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None))
     running = asyncio.create_task(server.serve())
-    yield f"http://127.0.0.1:{server.config.port}"
-    server.should_exit = True
-    await running
+    try:
+        yield f"http://127.0.0.1:{server.config.port}"
+    finally:
+        server.should_exit = True
+        await running
 
 
 @asynccontextmanager
-async def workbench(folder: Path, kafka: str) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
+async def workbench(folder: Path, kafka: str) -> AsyncIterator[tuple[str, Process]]:
     async with four_services() as upstream:
         kit.settings(folder)  # writes the district
         port = free_port()
@@ -94,12 +97,15 @@ async def workbench(folder: Path, kafka: str) -> AsyncIterator[tuple[str, subpro
             **{f"CHUISHAO_{name.upper()}_URL": f"{upstream}/{name}" for name in kit.TOPIC_OF},
         }
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([sys.executable, "-m", "services.workbench.main"], env=environment, stderr=log)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "services.workbench.main", env=environment, stderr=log
+            )
         try:
             yield f"http://127.0.0.1:{port}", process
         finally:
-            process.kill()
-            process.wait()
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
 
 
 async def ready(client: httpx.AsyncClient, url: str) -> dict[str, str]:
@@ -161,7 +167,7 @@ async def test_facts_are_seen_and_a_dead_broker_is_survived(stack: LocalStack, t
         await eventually(lambda: _shows(client, url, "销号：3号楼停水"))
         shown = await ticker(client, url)
         assert len(shown) == len(set(shown)) == 3
-        assert process.poll() is None
+        assert process.returncode is None
 
 
 async def test_a_fresh_board_is_not_empty(stack: LocalStack, tmp_path: Path) -> None:
@@ -169,6 +175,7 @@ async def test_a_fresh_board_is_not_empty(stack: LocalStack, tmp_path: Path) -> 
     await create_topics(KafkaSettings(bootstrap=kafka), list(kit.TOPIC_OF.values()))
     await publish(kafka, kit.dispatched(title="早先的事"), first=100)
     async with workbench(tmp_path, kafka) as (url, _), httpx.AsyncClient() as client:
+        await eventually(lambda: _is_ready(client, url))
         await eventually(lambda: _shows(client, url, "湖畔社区 吹哨：早先的事 → 派 和安供水公司"))
 
 
@@ -187,7 +194,7 @@ async def test_it_stops_at_once_with_boards_open(stack: LocalStack, tmp_path: Pa
         watching = [asyncio.create_task(watch(began)) for began in opened]
         await asyncio.gather(*(began.wait() for began in opened))
         process.send_signal(signal.SIGTERM)
-        code = await asyncio.wait_for(asyncio.to_thread(process.wait), 10)
+        code = await asyncio.wait_for(process.wait(), 10)
         await asyncio.gather(*watching)  # each ended in order, none was torn off
         assert code == 0, (tmp_path / "log").read_text()
 

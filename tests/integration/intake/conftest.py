@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -100,11 +100,8 @@ class District:
             await consumer.stop()
 
     async def fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.admin_url)
-        try:
+        async with _connection(self.admin_url) as connection:
             return list(await connection.fetch(query, *values))
-        finally:
-            await connection.close()
 
 
 @dataclass(frozen=True)
@@ -155,19 +152,27 @@ HOTLINE = {"X-API-Key": HOTLINE_KEY}
 async def district(engines: Addresses, tmp_path: Path) -> AsyncIterator[District]:
     """A fresh database, migrated as an installation is, and the topic from here on."""
     name = f"intake_{uuid4().hex}"
-    admin = await asyncpg.connect(engines.postgres_admin_url)
-    await admin.execute(f"create database {name}")
+    async with _connection(engines.postgres_admin_url) as admin:
+        await admin.execute(f"create database {name}")
     admin_url = urlunsplit(urlsplit(engines.postgres_admin_url)._replace(path=f"/{name}"))
-    own = await asyncpg.connect(admin_url)
-    await migrate(own, "intake", "intake-password")
-    await own.close()
-    ends = await _ends(engines.kafka_bootstrap)
+    async with _connection(admin_url) as own:
+        await migrate(own, "intake", "intake-password")
     keys = [{"name": "city-12345", "sha256": sha256(HOTLINE_KEY.encode()).hexdigest(), "kind": "hotline"}]
     (tmp_path / "api_keys.yaml").write_text(yaml.safe_dump(keys))
     service_url = role_url(admin_url, "chuishao_intake", "intake-password")
+    ends = await _ends(engines.kafka_bootstrap)
     yield District(admin_url, service_url, engines.kafka_bootstrap, tmp_path, ends)
-    await admin.execute(f"drop database {name} with (force)")
-    await admin.close()
+    async with _connection(engines.postgres_admin_url) as admin:
+        await admin.execute(f"drop database {name} with (force)")
+
+
+@asynccontextmanager
+async def _connection(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def _ends(bootstrap: str) -> dict[TopicPartition, int]:

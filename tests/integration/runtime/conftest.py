@@ -1,7 +1,7 @@
 """What the runtime's integration tests share."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -21,8 +21,8 @@ def _quiet() -> Iterator[None]:
 
 
 @pytest.fixture
-async def district(database: Database, kafka_settings: KafkaSettings) -> AsyncIterator[District]:
+async def district(database: Database, kafka_settings: KafkaSettings) -> District:
     await empty_toys(database)
     district = District(database, kafka_settings)
     await district.create_topics()
-    yield district
+    return district

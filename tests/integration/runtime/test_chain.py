@@ -3,11 +3,13 @@
 import asyncio
 import itertools
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 
+import psutil
 import pytest
 
 from deploy.local.stack import LocalStack
@@ -210,3 +212,37 @@ async def test_two_workers_share_the_partitions(district: District) -> None:
         await eventually(lambda: settled(alpha, one, district), "the end of the log")
         await eventually(one.all_published, "publishing by the worker that is left")
         await check(alpha, one, asked + more + last)
+
+
+async def test_a_relay_that_was_stopped_and_wakes_up_does_no_harm(district: District) -> None:
+    notes = [f"note {number}" for number in range(80)]
+    async with district.start("alpha", relays=()) as alpha, district.start("beta") as beta:
+        await submit(alpha, notes[:40])
+        stopping = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tests.integration.runtime.stopping_relay"),
+            *(district.database.url("alpha"), district.kafka.bootstrap, alpha.name, district.alpha_log),
+        )
+        try:
+            process = psutil.Process(stopping.pid)
+            await eventually(lambda: process.status() == psutil.STATUS_STOPPED, "the relay's stop", within=60)
+            assert await district.read(district.alpha_log) == []
+
+            alpha.relay.want(range(SHARDS))
+            await submit(alpha, notes[40:])
+            await eventually(lambda: settled(alpha, beta, district), "the takeover")
+            assert len(await district.read(district.alpha_log)) == len(notes)
+
+            process.send_signal(signal.SIGCONT)
+
+            async def repeated() -> bool:
+                return len(await district.read(district.alpha_log)) >= len(notes) + 40
+
+            await eventually(repeated, "what the relay had in hand")
+        finally:
+            process.kill()
+            await stopping.wait()
+        await eventually(lambda: settled(alpha, beta, district), "the end of the log")
+        assert beta.consumer is not None
+        assert beta.consumer.gaps.open == {}
+        await check(alpha, beta, notes)

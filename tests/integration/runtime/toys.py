@@ -23,7 +23,7 @@ from shared.runtime.consumer import Consumer
 from shared.runtime.kafka import KafkaPublisher
 from shared.runtime.log import GENESIS, Head, Row, verify_chain
 from shared.runtime.postgres import JsonStates, PostgresStore, open_pool
-from shared.runtime.relay import Publisher, Relay, no_projection
+from shared.runtime.relay import Relay, no_projection
 from shared.runtime.road import Decision, DoorKey, FromDoor, Input, Refusal, Road
 from shared.runtime.settings import KafkaSettings
 from tests.conftest import Database
@@ -142,24 +142,24 @@ class District:
         await admin.close()
 
     @asynccontextmanager
-    async def start(self, service: str, publisher: Publisher | None = None) -> AsyncIterator[Toy]:
-        """A process of `alpha` or `beta`; crashes at the end unless it was stopped."""
+    async def start(self, service: str, relays: Sequence[int] = range(SHARDS)) -> AsyncIterator[Toy]:
+        """A process of `alpha`, which relays these shards, or `beta`; crashes at the end unless it was stopped."""
         url = self.database.url(service)
         async with AsyncExitStack() as closing:
             pool = await open_pool(url, most=5)
             closing.push_async_callback(pool.close)
             name = f"{self.name}.{service}"
-            own = KafkaPublisher(self.kafka)
-            closing.push_async_callback(own.close)
+            publisher = KafkaPublisher(self.kafka)
+            closing.push_async_callback(publisher.close)
             store = PostgresStore(name, pool, url)
-            relay = Relay(name, name, store, publisher or own, no_projection)
+            relay = Relay(name, name, store, publisher, no_projection)
             road = Road(name, store, JsonStates(Notes), decide, relay)
             consumer = None
             if service == "beta":
                 reads, logs = (self.alpha_log, self.reports), (self.alpha_log, self.beta_log)
                 consumer = Consumer(name, self.kafka, reads, road, relay.want, GAP_ALARM_SECONDS, logs)
             else:
-                relay.want(range(SHARDS))
+                relay.want(relays)
             toy = Toy(name, store, road, relay, consumer, [asyncio.create_task(relay.run())])
             if consumer is not None:
                 toy.tasks.append(asyncio.create_task(consumer.run()))

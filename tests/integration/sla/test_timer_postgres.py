@@ -28,7 +28,6 @@ from shared.runtime.log import GENESIS, Head, Row, verify_chain
 from shared.runtime.postgres import PostgresStore, open_pool
 from shared.runtime.road import Fate, FromLog, Input, Road
 from shared.runtime.service import decide_with
-from tests.integration.runtime.waiting import eventually
 from tests.unit.sla import builders as b
 
 DEMO = Path("deploy/demo/policy.yaml")

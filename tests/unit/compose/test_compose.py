@@ -13,7 +13,6 @@ from deploy.local.artifacts import LOCK
 from deploy.local.processes import FOR_INTAKE_ONLY, FOR_PREPARATION_ONLY, PREPARATIONS, SERVICES, Service
 from services.workbench.settings import WorkbenchSettings
 from shared.contracts.topics import TOPICS
-from shared.runtime.service import STOP_SECONDS
 from shared.runtime.settings import KafkaSettings, ServiceSettings
 from tests.unit.compose.description import COMPOSE, SCHEMA, description, example, interpolated, with_defaults
 
@@ -21,6 +20,8 @@ ENGINES = {kafka.NAME, postgresql.NAME}
 JOBS = {"migrate": PREPARATIONS[0], "topics": PREPARATIONS[1]}
 NAMES = [service.name for service in SERVICES]
 DOOR = ServiceSettings.model_fields["http_port"].default
+STOPS_WITHIN_SECONDS = 10
+"""What every service promises: finish the batch, commit, leave the group, exit 0."""
 INNER_BOOTSTRAP = "kafka:9092"
 
 
@@ -194,7 +195,7 @@ def test_what_is_awaited_healthy_has_a_health_check(compose: dict[str, Any]) -> 
 def test_a_service_has_time_to_finish(compose: dict[str, Any], name: str) -> None:
     described = compose["services"][name]
     assert described["stop_signal"] == "SIGTERM"
-    assert int(described["stop_grace_period"].removesuffix("s")) > STOP_SECONDS
+    assert int(described["stop_grace_period"].removesuffix("s")) > STOPS_WITHIN_SECONDS
 
 
 def test_data_lies_in_declared_volumes(compose: dict[str, Any]) -> None:

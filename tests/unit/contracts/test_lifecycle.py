@@ -74,4 +74,5 @@ def test_allowed_says_what_the_table_says(fact: type[f.CaseFact]) -> None:
                 expected = before is after
             else:
                 expected = before is not None and after in TRANSITIONS[fact].get(before, ())
-            assert allowed(before, fact.model_construct(stage=after)) == expected, (before, after)
+            stated = fact.model_construct(stage=after)  # type: ignore[call-arg] # only the stage is asked
+            assert allowed(before, stated) == expected, (before, after)

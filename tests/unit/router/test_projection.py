@@ -230,11 +230,9 @@ PERSONAL = ("p-1", "p-2", "r-9", "person", "reporter", "actor", "phone")
 
 def test_nothing_personal_reaches_an_outsider() -> None:
     """Neither who acted nor who reported: not in any message that any fact of a long case leads to."""
-    case = story(BY_12345, refuses(), dismisses(), refuses(), dispatches(MARKET), signs_in(MARKET))
-    for said in (overdue(Obligation.HANDLE, MARKET), progresses(MARKET), finishes(MARKET), failed(), signs_in(MARKET)):
-        case.tell(said)
-    for said in (finishes(MARKET), passed(2), concluded(round_=2)):
-        case.tell(said)
+    refused_twice = (BY_12345, refuses(), dismisses(), refuses(), dispatches(MARKET), signs_in(MARKET))
+    reworked = (overdue(Obligation.HANDLE, MARKET), progresses(MARKET), finishes(MARKET), failed(), signs_in(MARKET))
+    case = story(*refused_twice, *reworked, finishes(MARKET), passed(2), concluded(round_=2))
     messages = [message for fact in case.facts for message in project(event(fact))]
     assert {short(fact_of(message)).split(".")[0] for message in messages} == {"assignment", "hotline"}
     for message in messages:

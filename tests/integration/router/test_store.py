@@ -1,0 +1,175 @@
+"""The router's states, lists and statistics on real PostgreSQL, beside the in-memory twins the unit tests use."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from deploy.local.processes import Addresses, role_url
+from deploy.migrate import migrate
+from services.router.domain.case import Case
+from services.router.main import with_district
+from services.router.store import CaseStates, PostgresCases
+from shared.contracts.vocabulary import Obligation, Role, Stage
+from shared.runtime.postgres import PostgresStore, open_pool
+from shared.runtime.road import Fate, Road
+from shared.runtime.service import decide_with
+from tests.unit.router.memory import MemoryCases, MemoryRouter, NoRelay
+from tests.unit.router.stories import (
+    CASE,
+    COMMUNITY,
+    DISTRICT,
+    FOR_NOBODY,
+    FOR_SHOPS,
+    HUB,
+    MARKET,
+    OTHER_COMMUNITY,
+    PARKS,
+    STREET,
+    WATER,
+    Said,
+    concluded,
+    declined,
+    dismisses,
+    dispatches,
+    failed,
+    finishes,
+    matter,
+    overdue,
+    passed,
+    refuses,
+    signs_in,
+    upholds,
+    whistle,
+)
+
+PASSWORD = "router"
+TOLD: list[tuple[object, ...]] = [
+    (whistle(matter(number="HA-1")), overdue(Obligation.SIGN_IN), overdue(Obligation.CHECK, COMMUNITY)),
+    (whistle(matter(number="HA-2")), signs_in(), finishes(), failed(), overdue(Obligation.SIGN_IN), signs_in()),
+    (whistle(matter(FOR_SHOPS, number="HA-3")), refuses(MARKET), upholds(PARKS)),
+    (whistle(matter(FOR_NOBODY, number="HA-4", whistle_blower=OTHER_COMMUNITY, region=OTHER_COMMUNITY)),),
+    (whistle(matter(("市容环境",), number="HA-5"), self_handled=True), signs_in(COMMUNITY), finishes(COMMUNITY)),
+    (whistle(matter(number="HA-6")), signs_in(), finishes(), passed(), concluded()),
+    (whistle(matter(number="HA-7"), needs_verification=True), declined()),
+    (
+        whistle(matter(FOR_NOBODY, number="HA-8", whistle_blower=OTHER_COMMUNITY)),
+        *(dispatches(COMMUNITY, WATER), refuses(COMMUNITY), dismisses(), refuses(COMMUNITY), dispatches(STREET)),
+    ),
+]
+UNITS = (None, HUB, STREET, COMMUNITY, OTHER_COMMUNITY, WATER, MARKET, PARKS, "nobody-at-all")
+
+
+@dataclass(frozen=True)
+class Twins:
+    """The same was told to both."""
+
+    pool: asyncpg.Pool
+    real: PostgresCases
+    router: MemoryRouter
+    twin: MemoryCases
+
+
+@pytest.fixture(scope="module")
+def router_url(engines: Addresses) -> Iterator[str]:
+    """A database of its own with the router's schema and role."""
+    name = f"router_{uuid4().hex}"
+    url = urlunsplit(urlsplit(engines.postgres_admin_url)._replace(path=f"/{name}"))
+
+    async def make() -> None:
+        await _execute(engines.postgres_admin_url, f"create database {name}")
+        connection = await asyncpg.connect(url)
+        await migrate(connection, "router", PASSWORD)
+        await connection.close()
+
+    asyncio.run(make())
+    yield role_url(url, "chuishao_router", PASSWORD)
+    asyncio.run(_execute(engines.postgres_admin_url, f"drop database {name} with (force)"))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.fixture
+async def twins(router_url: str) -> AsyncIterator[Twins]:
+    pool = await open_pool(router_url)
+    await pool.execute("truncate state, assignment, progress, door")
+    store = PostgresStore("router", pool, router_url)
+    road = Road[Case]("router", store, CaseStates(), decide_with(with_district(DISTRICT)), NoRelay())
+    router = MemoryRouter()
+    for place, told in enumerate(TOLD, start=1):
+        for said in told:
+            case_id = UUID(int=CASE.int + place)
+            item = router.from_door(said if isinstance(said, Said) else Said(said), case_id)
+            both = await router.travel(item), *(await road.travel([item]))
+            assert [outcome.fate for outcome in both] == [Fate.DONE] * 2, both
+    yield Twins(pool, PostgresCases(pool), router, MemoryCases(router))
+    await pool.close()
+
+
+def timeless(case: Case | None) -> Case | None:
+    """The two stores have their own clocks."""
+    return case and case.model_copy(
+        update={"opened_at": CASE_TIME, "closed_at": CASE_TIME if case.closed_at is not None else None}
+    )
+
+
+CASE_TIME = matter().received_at
+
+
+async def test_a_case_is_found_by_id_and_number(twins: Twins) -> None:
+    for case in twins.router.cases.values():
+        for named in (case.number, str(case.case_id), case.case_id.hex):
+            found = await twins.real.find(named)
+            assert timeless(found) == timeless(case)
+    for unknown in ("HA-9", str(CASE), "HA-1' or '1'='1", "%"):
+        assert await twins.real.find(unknown) is None
+
+
+@pytest.mark.parametrize("unit", UNITS)
+async def test_lists_are_the_twins(twins: Twins, unit: str | None) -> None:
+    asked = [(stage, before) for stage in (None, *Stage) for before in (None, UUID(int=CASE.int + 4))]
+    for stage, before in asked:
+        for most in (2, 100):
+            real = await twins.real.page(unit, stage, before, most)
+            twin = await twins.twin.page(unit, stage, before, most)
+            assert [case.number for case in real] == [case.number for case in twin]
+
+
+async def test_statistics(twins: Twins) -> None:
+    counted = await twins.real.statistics()
+    expected = await twins.twin.statistics()
+    assert {name: counted[name] for name in expected} == expected
+    assert (counted["total"], counted["open"], counted["overdue"]) == (8, 6, 2)
+    assert counted["by_level"] == {"department": 4, "community": 1, "street": 1}
+    assert counted["today"] == {"opened": 8, "closed": 1}
+    by_unit = {row["unit"]: (row["open"], row["overdue"], row["done"]) for row in counted["by_unit"]}
+    assert by_unit == {
+        # unit: open assignments, those that missed something, done
+        WATER: (3, 2, 2),
+        MARKET: (0, 0, 0),
+        PARKS: (1, 0, 0),
+        COMMUNITY: (0, 0, 1),
+        STREET: (1, 0, 0),
+    }
+
+
+async def test_assignments_beside_the_states_are_those_of_the_states(twins: Twins) -> None:
+    rows = await twins.pool.fetch("select * from assignment")
+    assert {
+        (row["case_id"], row["assignment_id"], row["unit"], row["role"], row["round"], row["part"], row["stage"])
+        for row in rows
+    } == {
+        (case.case_id, one.assignment_id, one.unit, one.role, one.round, one.part, case.stage)
+        for case in twins.router.cases.values()
+        for one in case.assignments
+    }
+    roles = {row["unit"]: row["role"] for row in rows if row["case_id"] == UUID(int=CASE.int + 3)}
+    assert roles == {MARKET: Role.LEAD, PARKS: Role.LEAD}, "who takes over the lead is the lead here too"
