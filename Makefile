@@ -22,11 +22,12 @@ down: ## Stop the local stack; the data stays
 status: ## Show the local stack's processes and addresses
 	@$(RUN) chuishao status
 
-check: ## Lint, types, import contracts
+check: ## Lint, types, import contracts, freshness of the generated docs
 	@$(RUN) python -m ruff check .
 	@$(RUN) python -m ruff format --check .
 	@$(RUN) python -m mypy
 	@$(RUN) python -c "import sys; from importlinter.cli import lint_imports_command as lint; sys.exit(lint())"
+	@$(RUN) python -m deploy.documents check
 
 clean: ## Stop the stack, then remove all that make has made here, DATA INCLUDED
 	@test ! -e .venv/chuishao-stamp || $(RUN) chuishao down --all --erase

@@ -6,7 +6,7 @@ in the tables, whatever the tables call published must be on the topic after.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
@@ -100,11 +100,9 @@ class Topics:
 
     async def look(self) -> None:
         """Before the snapshot."""
-        logs = {topic.name for topic in LOGS.values()}
-        existing = await self._admin.list_topics()
-        names = [name for name in existing if name in logs or name.startswith(ASSIGNMENTS)]
-        partitions = await self._partitions(names)
         self.unread_reports = await self.unread()
+        logs = {topic.name for topic in LOGS.values()}
+        partitions = await self._partitions(lambda name: name in logs or name.startswith(ASSIGNMENTS))
         self._settled = await self._consumer.end_offsets(partitions) if partitions else {}
 
     async def look_again(self) -> None:
@@ -136,18 +134,23 @@ class Topics:
                 if await self._consumer.position(at) >= left[at]:
                     del left[at]
 
-    async def _partitions(self, names: Sequence[str]) -> list[Any]:
-        described = await self._admin.describe_topics(list(names)) if names else []
-        return [
+    async def _partitions(self, wanted: Callable[[str], object]) -> list[Any]:
+        """The partitions of these topics, which the client knows afterwards."""
+        names = [name for name in await self._admin.list_topics() if wanted(name)]
+        described = await self._admin.describe_topics(names) if names else []
+        partitions = [
             TopicPartition(topic["topic"], partition["partition"])
             for topic in described
             for partition in topic["partitions"]
         ]
+        # It asks for the offsets of topics it does not know one by one, each after a pause.
+        self._consumer.assign(partitions)
+        self._consumer.pause(*partitions)
+        return partitions
 
     async def unread(self) -> list[Unread]:
         """How many reports the router has not handled: its offsets are committed after its transactions."""
-        existing = await self._admin.list_topics()
-        partitions = await self._partitions([name for name in existing if REPORTS_PATTERN.match(name)])
+        partitions = await self._partitions(REPORTS_PATTERN.match)
         if not partitions:
             return []
         ends = await self._consumer.end_offsets(partitions)

@@ -15,7 +15,7 @@ from services.router.domain.rules import Rules
 from services.sla import api as sla
 from shared.contracts.units import UnitTree, read_units
 from shared.runtime.admin import admin_routes
-from shared.runtime.service import Running, _health_routes, release
+from shared.runtime.service import Running, health_routes, release
 
 DESCRIPTION = (
     "Every door but /health and /metrics asks who you are: a person's short-lived signed token in `Authorization: "
@@ -49,7 +49,7 @@ def described(name: str, add: Callable[[FastAPI, Running[Any]], None]) -> dict[s
     running: Running[Any] = Running(
         name=name, pool=parts, store=parts, road=parts, door=parts, gatekeeper=parts, relay=parts, consumer=None
     )
-    _health_routes(app, running)
+    health_routes(app, running)
     admin_routes(app, running)
     add(app, running)
     return app.openapi()

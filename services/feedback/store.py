@@ -60,8 +60,8 @@ class PostgresReviews:
                 Waiting(record["what"]): record["reviews"]
                 async for record in each(queries.waiting_counts(connection, **bounds))
             }
-            sums = {record["what"]: record["amount"] async for record in each(queries.tally_sums(connection, **bounds))}
-        return sums.pop("reviews", 0), waiting, Tally.model_validate(sums)
+            sums = dict(await queries.tally_sums(connection, **bounds))
+        return sums.pop("reviews"), waiting, Tally.model_validate(sums)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Any]:

@@ -230,6 +230,9 @@ def _pushed(order: JsonValue, index: int, wanted: str | None, doors: Doors) -> _
 
 
 def _single(order: _Order, response: Response) -> OrderReceipt:
+    if order.outcome is not None and order.outcome.fate is Fate.FAILED:
+        fault = order.faults[0]
+        raise Refused(Refusal("internal_error", zh=f"{fault.zh}。", en=f"{fault.en}.", status=500))
     if order.faults:
         first = order.faults[0]
         raise Refused(

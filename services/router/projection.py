@@ -92,7 +92,9 @@ def _for_hotline(fact: f.CaseFact, source_ref: str) -> Iterator[f.HotlineFact]:
                 number=fact.number, source_ref=source_ref, reason=fact.reason, explanation=fact.explanation
             )
         case f.CaseClosed():
-            yield f.HotlineAnswered(number=fact.number, source_ref=source_ref, answer=fact.answer)
+            yield f.HotlineAnswered(
+                number=fact.number, source_ref=source_ref, answer=fact.answer, evidence=fact.evidence
+            )
         case _:
             return
 

@@ -100,6 +100,7 @@ def build_app(workbench: Workbench) -> FastAPI:
         workbench.stream.close()
         workbench.board.close()
         for task in tasks:
+            task.remove_done_callback(_die_if_it_died)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await workbench.services.close()
@@ -136,10 +137,10 @@ def _at_sigterm(act: Callable[[], None]) -> Iterator[None]:
 
 
 def _die_if_it_died(task: asyncio.Task[None]) -> None:
-    """A part that stops with an error takes the process along: the supervisor starts it afresh."""
-    if not task.cancelled() and task.exception() is not None:
-        logger.critical("a part of the workbench died", task=task.get_name(), exc_info=task.exception())
-        signal.raise_signal(signal.SIGTERM)
+    """A part that ends before it is told to takes the process along: the supervisor starts it afresh."""
+    error = None if task.cancelled() else task.exception()
+    logger.critical("a part of the workbench died", part=task.get_name(), exc_info=error)
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _health_routes(app: FastAPI, workbench: Workbench) -> None:
@@ -178,7 +179,9 @@ def _health_routes(app: FastAPI, workbench: Workbench) -> None:
 def main() -> None:
     # The server ends by raising the signal it was stopped with once more; stopped as asked is a success.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write a line for every question asked
+    # One writes a line for every question asked, the others ten a second while the broker is away, which is said once.
+    for noisy in ("httpx", "aiokafka.client", "aiokafka.cluster", "aiokafka.conn", "aiokafka.consumer.fetcher"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     settings = WorkbenchSettings()
     serve(build_app(assemble(settings, KafkaSettings())), NAME, settings)
 

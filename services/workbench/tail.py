@@ -5,7 +5,6 @@ that decide something have their dead letters for it.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
@@ -28,6 +27,8 @@ REWIND = 20
 """Messages of each partition read again at the start, so that a fresh board is not empty."""
 PROBE_SECONDS = 2.0
 START_SECONDS = 15.0
+STOP_SECONDS = 3.0
+FIRST_DELAY_SECONDS = 0.2
 FAULTS = (KafkaError, IllegalStateError, OSError, TimeoutError)
 
 
@@ -35,61 +36,65 @@ class NotThere(OSError):
     """The topics do not exist yet."""
 
 
-class Tail:
-    """Feeds the board from Kafka until cancelled; `problem` says since when it cannot, and why."""
+def connect(settings: KafkaSettings) -> AIOKafkaConsumer:
+    """A consumer of no group: it is assigned what it reads, and commits nothing."""
+    return AIOKafkaConsumer(
+        **connection_options(settings),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        max_partition_fetch_bytes=4 * MAXIMUM_BYTES,
+        fetch_max_wait_ms=100,
+        metadata_max_age_ms=15_000,
+        request_timeout_ms=5_000,
+    )
 
-    def __init__(self, settings: KafkaSettings, feed: Feed, now: Callable[[], datetime]) -> None:
+
+class Tail:
+    """Feeds the board from Kafka until cancelled; `problem` says why it cannot, `since` since when."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        feed: Feed,
+        now: Callable[[], datetime],
+        connect: Callable[[KafkaSettings], Any] = connect,
+    ) -> None:
         self._settings = settings
         self._feed = feed
         self._now = now
+        self._connect = connect
         self._next: dict[TopicPartition, int] = {}
         self.problem: str | None = "not connected yet"
         self.since: datetime | None = now()
 
     async def run(self) -> None:
         """Read until cancelled; builds a new client whenever the old one fails."""
-        delay = 0.2
+        delay = FIRST_DELAY_SECONDS
         while True:
-            kafka = AIOKafkaConsumer(
-                **connection_options(self._settings),
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                max_partition_fetch_bytes=4 * MAXIMUM_BYTES,
-                fetch_max_wait_ms=100,
-                metadata_max_age_ms=15_000,
-                request_timeout_ms=5_000,
-            )
+            kafka = self._connect(self._settings)
             try:
                 await asyncio.wait_for(kafka.start(), START_SECONDS)
                 await self._begin(kafka)
                 self._well()
-                delay = 0.2
+                delay = FIRST_DELAY_SECONDS
                 await self._read_on(kafka)
             except OffsetOutOfRangeError:
                 logger.warning("the topics were shortened or made anew; going on at their end")
                 self._next.clear()
             except FAULTS as error:
                 self._ill(repr(error))
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 5.0)
             finally:
-                with contextlib.suppress(*FAULTS):
-                    await asyncio.wait_for(kafka.stop(), 3)
+                await _leave(kafka)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 5.0)
 
     async def _begin(self, kafka: Any) -> None:
         """Take all partitions: at the place reached before, or a few messages before the end."""
-        partitions = [
-            TopicPartition(topic, number) for topic in TOPICS for number in kafka.partitions_for_topic(topic) or ()
-        ]
+        # A client asks only for the topics it was told of.
+        await asyncio.wait_for(kafka._client.set_topics(TOPICS), START_SECONDS)
+        partitions = _partitions(kafka)
         missing = set(TOPICS) - {partition.topic for partition in partitions}
-        if missing:
-            # Asking for the topics by name makes the client fetch what it knows of them afresh.
-            await asyncio.wait_for(kafka._client.set_topics(missing), START_SECONDS)
-            partitions = [
-                TopicPartition(topic, number) for topic in TOPICS for number in kafka.partitions_for_topic(topic) or ()
-            ]
-            missing = set(TOPICS) - {partition.topic for partition in partitions}
         if missing:
             raise NotThere(f"no such topics yet: {', '.join(sorted(missing))}")
         kafka.assign(partitions)
@@ -148,3 +153,21 @@ class Tail:
             logger.warning("the broker is away", why=why)
         self.problem = why
         metrics.BROKER.set(0)
+
+
+def _partitions(kafka: Any) -> list[TopicPartition]:
+    return [TopicPartition(topic, number) for topic in TOPICS for number in kafka.partitions_for_topic(topic) or ()]
+
+
+async def _leave(kafka: Any) -> None:
+    """Stop a client, whatever it makes of that.
+
+    aiokafka's `stop` may end as cancelled, because a task of its own was, and then leaves its connections open.
+    """
+    for close in (kafka.stop, kafka._client.close):
+        closing = asyncio.ensure_future(close())
+        done, _ = await asyncio.wait({closing}, timeout=STOP_SECONDS)
+        if not done:
+            closing.cancel()
+        elif not closing.cancelled() and closing.exception() is not None:
+            logger.info("the client stopped with an error", error=repr(closing.exception()))

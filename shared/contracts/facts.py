@@ -315,6 +315,7 @@ class CaseClosed(CaseFact):
 
     NAME: ClassVar[str] = "case.closed.v1"
     answer: str
+    evidence: tuple[Evidence, ...] = ()
     ledger: Ledger
     reason: Reason
     assignments: tuple[AssignmentMade, ...]
@@ -539,3 +540,4 @@ class HotlineAnswered(HotlineFact):
 
     NAME: ClassVar[str] = "hotline.answered.v1"
     answer: str
+    evidence: tuple[Evidence, ...] = ()

@@ -1,4 +1,4 @@
-"""The lifecycle of a case as one table. Guards, the diagram in `docs/lifecycle.md` and the check that
+"""The lifecycle of a case as one table. Guards, the diagram in `docs/reference/lifecycle.md` and the check that
 no case can get stuck are made from it.
 
 Each stage belongs to a stage of GB/T 30428. A stage that *waits* owns at least one obligation, so a

@@ -1,4 +1,4 @@
-"""The topics: who writes, who reads, by what they are keyed. `docs/topics.md` is generated from here."""
+"""The topics: who writes, who reads, by what they are keyed. `docs/reference/topics.md` is generated from here."""
 
 import re
 from dataclasses import dataclass

@@ -123,7 +123,7 @@ def build_app(service: Service[Any], settings: ServiceSettings, kafka: KafkaSett
             consumer=consumer,
         )
         app.state.running = running
-        _health_routes(app, running)
+        health_routes(app, running)
         admin_routes(app, running)
         if service.routes is not None:
             service.routes(app, running)
@@ -236,7 +236,7 @@ def _checks(running: Running[Any]) -> dict[str, health.Check]:
     return {"database": database, "broker": broker, "assignment": assignment, "lag": lag}
 
 
-def _health_routes(app: FastAPI, running: Running[Any]) -> None:
+def health_routes(app: FastAPI, running: Running[Any]) -> None:
     checks = _checks(running)
 
     @app.get("/health/live", tags=["health"])

@@ -1,4 +1,4 @@
-"""Settings every service has, from the environment (`CHUISHAO_…`). `docs/settings.md` is generated from here."""
+"""Settings every service has, from the environment (`CHUISHAO_…`); `docs/reference/settings.md` is made from them."""
 
 from pathlib import Path
 from typing import Annotated, Literal

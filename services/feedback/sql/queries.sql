@@ -38,16 +38,45 @@ where waiting <> '[]'
   and (:source::text is null or source = :source::text)
 group by awaited.what;
 
--- name: tally_sums
--- The reviews' tallies, added up; `reviews` counts them.
-select counted.what, sum(counted.amount::bigint)::bigint as amount
+-- name: tally_sums^
+-- How many reviews there are, and their tallies added up.
+select
+    count(*) as reviews,
+    coalesce(sum(tally.checks_passed), 0) as checks_passed,
+    coalesce(sum(tally.checks_failed), 0) as checks_failed,
+    coalesce(sum(tally.rated), 0) as rated,
+    coalesce(sum(tally.unrated), 0) as unrated,
+    coalesce(sum(tally.contact), 0) as contact,
+    coalesce(sum(tally.speed), 0) as speed,
+    coalesce(sum(tally.result), 0) as result,
+    coalesce(sum(tally.answered), 0) as answered,
+    coalesce(sum(tally.silent), 0) as silent,
+    coalesce(sum(tally.contacted), 0) as contacted,
+    coalesce(sum(tally.solved), 0) as solved,
+    coalesce(sum(tally.satisfied), 0) as satisfied,
+    coalesce(sum(tally.basically_satisfied), 0) as basically_satisfied,
+    coalesce(sum(tally.unsatisfied), 0) as unsatisfied,
+    coalesce(sum(tally.closed), 0) as closed,
+    coalesce(sum(tally.reopened), 0) as reopened
 from state
-cross join lateral (
-    select tally.key, tally.value from jsonb_each_text(state.state -> 'tally') as tally
-    union all
-    select 'reviews', '1'
-) as counted (what, amount)
+cross join lateral jsonb_to_record(state.state -> 'tally') as tally (
+    checks_passed integer,
+    checks_failed integer,
+    rated integer,
+    unrated integer,
+    contact integer,
+    speed integer,
+    result integer,
+    answered integer,
+    silent integer,
+    contacted integer,
+    solved integer,
+    satisfied integer,
+    basically_satisfied integer,
+    unsatisfied integer,
+    closed integer,
+    reopened integer
+)
 where number is not null
   and (:unit::text is null or whistle_blower = :unit::text)
-  and (:source::text is null or source = :source::text)
-group by counted.what;
+  and (:source::text is null or source = :source::text);

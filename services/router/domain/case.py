@@ -48,6 +48,7 @@ class Assignment(BaseModel):
     round: int
     part: Part = Part.ASSIGNED
     result: str = ""
+    evidence: tuple[f.Evidence, ...] = ()
 
     @property
     def active(self) -> bool:
@@ -198,8 +199,8 @@ def evolve(case: Case, fact: f.CaseFact, at: datetime) -> Case:
         case f.CaseRefusalRuled(upheld=upheld):
             part = Part.RELEASED if upheld else Part.ASSIGNED
             return _with_part(moved, fact.assignment_id, part=part).model_copy(update={"designated": fact.final})
-        case f.CaseUnitDone(result=result):
-            return _with_part(moved, fact.assignment_id, part=Part.DONE, result=result)
+        case f.CaseUnitDone(result=result, evidence=evidence):
+            return _with_part(moved, fact.assignment_id, part=Part.DONE, result=result, evidence=evidence)
         case f.CaseReworkOrdered():
             return moved.model_copy(
                 update={

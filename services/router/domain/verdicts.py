@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from services.router.domain.case import Case, decided, nothing
+from services.router.domain.case import Assignment, Case, decided, nothing
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Obligation, ReworkCause, Role, Stage
 from shared.runtime.road import Decision
@@ -38,6 +38,7 @@ def conclude(case: Case, concluded: f.FeedbackConcluded, now: datetime) -> Decis
     closed = f.CaseClosed(
         **case.heading(Stage.CLOSED, concluded.actor),
         answer=answer(case),
+        evidence=tuple(proof for one in _lead_first(case) for proof in one.evidence),
         ledger=case.ledger,
         reason=concluded.reason,
         assignments=tuple(one.made() for one in case.present),
@@ -47,8 +48,11 @@ def conclude(case: Case, concluded: f.FeedbackConcluded, now: datetime) -> Decis
 
 def answer(case: Case) -> str:
     """What the reporter and the source are told: the lead's result first, then the co-handlers'."""
-    ordered = sorted(case.present, key=lambda one: one.role is not Role.LEAD)
-    return "\n".join(one.result for one in ordered if one.result)
+    return "\n".join(one.result for one in _lead_first(case) if one.result)
+
+
+def _lead_first(case: Case) -> list[Assignment]:
+    return sorted(case.present, key=lambda one: one.role is not Role.LEAD)
 
 
 def rework(case: Case, cause: ReworkCause, actor: f.Actor, explanation: str) -> f.CaseReworkOrdered:

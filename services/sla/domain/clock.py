@@ -87,11 +87,13 @@ def sent_to_desk(state: ClockState, fact: f.CaseSentToDesk, at: datetime, rules:
 
 
 def dispatched(state: ClockState, fact: f.CaseDispatched, at: datetime, rules: Rules) -> ClockState:
-    """New units start; a refuser that is not among them is released, one that is goes on."""
+    """The assignments named are those in effect: a unit that has its clock keeps it, others begin or are released."""
     state = _ended(state, state.live(Obligation.DISPATCH, *UNDER_REVIEW.values()), State.MET, at, fact)
     units = [assignment.unit for assignment in fact.assignments]
     if state.refused_by is not None:
         state = _refusal_settled(state, state.refused_by in units, at, fact, rules)
+    released = [deadline for deadline in state.live(*OWED_BY_A_UNIT) if deadline.unit not in units]
+    state = _ended(state, released, State.CANCELLED, at, fact)
     for unit in units:
         if not state.live(Obligation.HANDLE, unit=unit):
             state = _armed(state, unit, OWED_BY_A_UNIT, at, rules)

@@ -196,16 +196,3 @@ async def published(kafka: KafkaSettings, number: int) -> list[Envelope]:
     finally:
         await consumer.stop()
     return sorted(found.values(), key=lambda event: (event.subject.int % 12, event.sequence))
-
-
-# TEMPORARY, REMOVE
-from collections.abc import Iterator  # noqa: E402
-
-from deploy.local.stack import LocalStack  # noqa: E402
-
-
-@pytest.fixture(scope="session")
-def engines() -> Iterator[Addresses]:
-    stack = LocalStack(Path("var/test-feedback"))
-    yield stack.start_engines()
-    stack.stop()

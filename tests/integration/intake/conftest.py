@@ -99,6 +99,17 @@ class District:
         finally:
             await consumer.stop()
 
+    async def held_until_waiting(self, transactions: int) -> None:
+        """Hold every shard's head until so many transactions wait for one."""
+        waiting = (
+            "select count(*) from pg_stat_activity where datname = current_database() "
+            "and usename = 'chuishao_intake' and wait_event_type = 'Lock'"
+        )
+        async with _connection(self.admin_url) as watch, _connection(self.admin_url) as holder, holder.transaction():
+            await holder.execute("select 1 from intake.head for update")
+            while await watch.fetchval(waiting) < transactions:
+                await asyncio.sleep(0.005)
+
     async def fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
         async with _connection(self.admin_url) as connection:
             return list(await connection.fetch(query, *values))
@@ -184,3 +195,12 @@ async def _ends(bootstrap: str) -> dict[TopicPartition, int]:
         return dict(await consumer.end_offsets([TopicPartition(WHISTLES, shard) for shard in range(SHARDS)]))
     finally:
         await consumer.stop()
+
+
+@pytest.fixture(scope="session")
+def engines():
+    from deploy.local.stack import LocalStack
+
+    stack = LocalStack(Path("var/test-intake"))
+    yield stack.start_engines()
+    stack.stop()

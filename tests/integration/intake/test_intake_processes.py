@@ -65,6 +65,20 @@ async def test_two_processes_racing_on_the_same_references(district: District) -
     assert Counter(event.subject for event in events) == Counter(UUID(t[0]["case_id"]) for t in by_reference.values())
 
 
+async def test_two_processes_in_the_same_instant(district: District) -> None:
+    """Both transactions are held until both have begun; then only the door's key is between them."""
+    references = [f"S-{number}" for number in range(12)]
+    with district.process() as one, district.process() as other:
+        async with one.client() as first, other.client() as second:
+            for reference in references:
+                pushes = [asyncio.create_task(_push(client, reference)) for client in (first, second)]
+                await district.held_until_waiting(2)
+                answers = [await push for push in pushes]
+                assert sorted(answer.status_code for answer in answers) == [200, 201], [one.text for one in answers]
+                assert len({answer.json()["number"] for answer in answers}) == 1
+    await _holds_once(district, set(references))
+
+
 @pytest.mark.parametrize("failpoint", ["before_commit:2", "after_commit:2", "after_publish:2", "before_marking:1"])
 async def test_killed_in_the_middle_each_order_counts_once(district: District, failpoint: str) -> None:
     references = [f"K-{number}" for number in range(30)]

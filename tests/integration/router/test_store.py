@@ -100,7 +100,7 @@ async def _execute(url: str, statement: str) -> None:
 @pytest.fixture
 async def twins(router_url: str) -> AsyncIterator[Twins]:
     pool = await open_pool(router_url)
-    await pool.execute("truncate state, assignment, progress, door")
+    await pool.execute("delete from state; delete from assignment")
     store = PostgresStore("router", pool, router_url)
     road = Road[Case]("router", store, CaseStates(), decide_with(with_district(DISTRICT)), NoRelay())
     router = MemoryRouter()

@@ -25,28 +25,3 @@ async def postgres_url(engines: Addresses) -> AsyncIterator[str]:
     yield role_url(admin_url, "chuishao_sla", PASSWORD)
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()
-
-
-# TEMPORARY, REMOVE
-from collections.abc import Iterator  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-from deploy.local.stack import LocalStack  # noqa: E402
-
-
-@pytest.fixture(scope="session")
-def stack() -> Iterator[LocalStack]:
-    stack = LocalStack(Path("var/test-sla"))
-    yield stack
-
-
-@pytest.fixture(scope="session")
-def engines(stack: LocalStack) -> Addresses:
-    return stack.start_engines()
-
-
-@pytest.fixture(scope="session")
-def kafka_settings(engines: Addresses):
-    from shared.runtime.settings import KafkaSettings
-
-    return KafkaSettings(bootstrap=engines.kafka_bootstrap)

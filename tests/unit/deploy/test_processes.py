@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from deploy.local.processes import SECRETS, SERVICES, Addresses, Telling, role_url
@@ -11,7 +13,7 @@ INTAKE = SERVICES[0]
 
 
 def telling(**user: str) -> Telling:
-    return Telling(ADDRESSES, {name: f"secret of {name}" for name in SECRETS}, user)
+    return Telling(ADDRESSES, {name: f"secret of {name}" for name in SECRETS}, user, Path("/stack/api_keys.yaml"))
 
 
 def test_a_service_is_told_its_own_role_and_port_and_everyones_address() -> None:

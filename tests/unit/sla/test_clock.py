@@ -162,6 +162,16 @@ def test_an_upheld_refusal_leaves_the_other_units_as_they_are() -> None:
     assert story.live() == {(POWER, "sign_in"), (POWER, "first_contact"), (POWER, "handle")}
 
 
+def test_a_dispatch_names_all_who_have_a_part_and_releases_who_is_not_named() -> None:
+    story = accepted().tell(NINE, b.dispatched(WATER, POWER)).tell(TEN, b.refused(WATER))
+    story.tell(ELEVEN, b.dispatched(POWER, STREET))
+    assert wall(story.last(Obligation.HANDLE, POWER).started_at) == "2026-11-23 09:00"
+    assert wall(story.last(Obligation.HANDLE, STREET).started_at) == "2026-11-23 11:00"
+    story.tell(ELEVEN, b.refused(POWER, Stage.CONSULTATION), b.dispatched(WATER))
+    assert {unit for unit, _ in story.live()} == {WATER}
+    assert story.last(Obligation.SIGN_IN, STREET).state is State.CANCELLED
+
+
 def test_a_unit_designated_in_spite_of_its_refusal_keeps_its_clock() -> None:
     story = with_water().tell(TEN, b.refused(WATER, Stage.CONSULTATION))
     assert (HUB, "designate") in story.live()

@@ -65,11 +65,9 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: self.stage in (Stage.TO_DISPATCH, Stage.REFUSAL_REVIEW, Stage.CONSULTATION))
     @rule(units=st.sets(st.sampled_from(UNITS), min_size=1))
     def dispatch(self, units: set[str]) -> None:
-        if self.refuser is not None and self.refuser not in units:
-            self.working.discard(self.refuser)
-        new = units - self.working
-        self.unsigned |= new | ({self.refuser} & units if self.refuser else set())
-        self.working |= units
+        again = {self.refuser} if self.refuser else set()
+        self.unsigned = units & (self.unsigned | again | (units - self.working))
+        self.working = set(units)
         self.refuser = None
         self.tell(b.dispatched(*sorted(units)))
 
