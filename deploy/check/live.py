@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
 
 from deploy.check.source import (
     ASSIGNMENTS,
@@ -155,11 +156,24 @@ class Topics:
             return []
         ends = await self._consumer.end_offsets(partitions)
         begins = await self._consumer.beginning_offsets(partitions)
-        committed = await self._admin.list_consumer_group_offsets(REPORTS_READER)
-        handled = {at: metadata.offset for at, metadata in committed.items()}
+        handled = {at: metadata.offset for at, metadata in (await self._committed()).items()}
         return [
             Unread(at.topic, at.partition, max(0, ends[at] - max(begins[at], handled.get(at, -1)))) for at in partitions
         ]
+
+
+    async def _committed(self) -> dict[Any, Any]:
+        """A new or restarted broker first has to find out who coordinates the group."""
+        asked = time.monotonic()
+        while True:
+            try:
+                committed: dict[Any, Any] = await self._admin.list_consumer_group_offsets(REPORTS_READER)
+            except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError):
+                if time.monotonic() - asked > SILENCE_SECONDS:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return committed
 
 
 class Live:

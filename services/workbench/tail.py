@@ -26,7 +26,7 @@ TOPICS = (WHISTLES, CASES, DEADLINES, FEEDBACK)
 REWIND = 20
 """Messages of each partition read again at the start, so that a fresh board is not empty."""
 PROBE_SECONDS = 2.0
-START_SECONDS = 15.0
+START_SECONDS = 6.0
 STOP_SECONDS = 3.0
 FIRST_DELAY_SECONDS = 0.2
 FAULTS = (KafkaError, IllegalStateError, OSError, TimeoutError)
@@ -83,7 +83,7 @@ class Tail:
                 logger.warning("the topics were shortened or made anew; going on at their end")
                 self._next.clear()
             except FAULTS as error:
-                self._ill(repr(error))
+                self._ill(str(error) or f"{type(error).__name__}: no answer in time")
             finally:
                 await _leave(kafka)
             await asyncio.sleep(delay)

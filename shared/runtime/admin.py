@@ -8,6 +8,7 @@ from fastapi import FastAPI, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from shared.contracts.topics import SHARDS
+from shared.contracts.vocabulary import ActorKind
 from shared.runtime.consumer import to_input
 from shared.runtime.identity import forbidden
 from shared.runtime.postgres import each, queries
@@ -48,8 +49,9 @@ def _check_operator(running: "Running[Any]", request: Request) -> None:
 def _log_routes(app: FastAPI, running: "Running[Any]") -> None:
     @app.get("/log/{case_id}", tags=["log"])
     async def log(case_id: UUID, request: Request) -> dict[str, Any]:
-        """One case's events in this service's log, in order, with their place in it."""
-        running.gatekeeper.identify(request)
+        """One case's events in this service's log, in order, with their place in it. For staff and operators."""
+        if running.gatekeeper.identify(request).kind is not ActorKind.STAFF:
+            raise forbidden("staff_only", "仅工作人员可以查看哨单日志。", "Only staff may read the log of a case.")
         rows = await running.store.history(case_id)
         return {
             "service": running.name,

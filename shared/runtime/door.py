@@ -12,7 +12,7 @@ from uuid_utils import uuid7
 
 from shared.contracts.envelope import traceparent_of
 from shared.runtime.identity import Identity
-from shared.runtime.problems import Refused, body_of, unavailable
+from shared.runtime.problems import FAILED, Refused, body_of, unavailable
 from shared.runtime.road import DoorKey, Fate, FromDoor, Input, Outcome, Refusal, Road, Unavailable
 
 MOST_AT_ONCE = 200
@@ -36,7 +36,7 @@ class Door:
         if outcome.refusal is not None:
             raise Refused(outcome.refusal)
         if outcome.fate is Fate.FAILED:
-            raise Refused(_FAILED)
+            raise Refused(FAILED)
         return outcome
 
     async def submit_all(self, items: Sequence[Input[Any]]) -> list[Outcome]:
@@ -104,11 +104,3 @@ def command(
         identity.unit,
         traceparent=traceparent_of(request.headers.get("traceparent")),
     )
-
-
-_FAILED = Refusal(
-    "internal_error",
-    zh="系统内部错误，本次操作未生效；已记录，请联系管理员。",
-    en="An internal error: nothing was changed. It has been logged; please tell the operator.",
-    status=500,
-)

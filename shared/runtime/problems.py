@@ -76,6 +76,10 @@ def install(app: FastAPI) -> None:
     for kind in (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError):
         app.add_exception_handler(kind, engine_away)
 
+    @app.exception_handler(Exception)
+    async def failed(_request: Request, _error: Exception) -> Response:
+        return problem(FAILED)
+
     @app.exception_handler(HTTPException)
     async def http_error(_request: Request, error: HTTPException) -> Response:
         return problem(
@@ -161,3 +165,11 @@ def _too_large() -> Refusal:
         field="body",
         status=413,
     )
+
+
+FAILED = Refusal(
+    "internal_error",
+    zh="系统内部错误，本次操作未生效；已记录，请联系管理员。",
+    en="An internal error: nothing was changed. It has been logged; please tell the operator.",
+    status=500,
+)

@@ -7,6 +7,7 @@ exit 0 within ten seconds.
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ Handler: TypeAlias = Callable[[Any, Any, datetime], Decision[Any]]
 """`(state or None, Input of the message, now) → Decision`. Pure."""
 
 READY_LAG = 10_000
+_died: list[str] = []
+"""Parts of this process that ended with an error: it then exits 1, so that nobody takes it for a stop."""
 STOP_CONSUMER_SECONDS = 4.0
 STOP_RELAY_SECONDS = 3.0
 CLOSE_SECONDS = 1.0
@@ -200,6 +203,7 @@ def _die_if_it_died(task: asyncio.Task[Any]) -> None:
     """A part that stops with an error takes the process along: the supervisor starts it afresh."""
     if not task.cancelled() and task.exception() is not None:
         logger.critical("a part of the service died", task=task.get_name(), exc_info=task.exception())
+        _died.append(task.get_name())
         signal.raise_signal(signal.SIGTERM)
 
 
@@ -268,9 +272,11 @@ def _measure_requests(app: FastAPI) -> None:
 
 
 def serve(app: FastAPI, name: str, settings: ServiceSettings) -> None:
-    """Run an ASGI app as this process: JSON logs, failpoints, uvloop, a bounded graceful stop."""
+    """Run an ASGI app as this process: JSON logs, failpoints, uvloop, a bounded graceful stop, exit 0."""
     logging.configure(name, settings.log_level)
     failpoints.arm_from_environment()
+    # Once it has stopped, uvicorn raises the signal again for whoever had it before: us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1 if _died else 0))
     uvicorn.run(
         app,
         host=settings.http_host,

@@ -195,12 +195,3 @@ async def _ends(bootstrap: str) -> dict[TopicPartition, int]:
         return dict(await consumer.end_offsets([TopicPartition(WHISTLES, shard) for shard in range(SHARDS)]))
     finally:
         await consumer.stop()
-
-
-@pytest.fixture(scope="session")
-def engines():
-    from deploy.local.stack import LocalStack
-
-    stack = LocalStack(Path("var/test-intake"))
-    yield stack.start_engines()
-    stack.stop()

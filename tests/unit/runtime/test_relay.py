@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from shared.contracts.envelope import MAXIMUM_BYTES
-from shared.runtime.memory import Away, MemoryStore
-from shared.runtime.relay import KEPT_ROWS, READ_ROWS, Message, Relay, message_for, no_projection
+from shared.runtime.memory import Away, MemoryOwnership, MemoryStore
+from shared.runtime.relay import KEPT_ROWS, LOOK_SECONDS, READ_ROWS, Message, Relay, message_for, no_projection
 from shared.runtime.road import Road
 from tests.unit.runtime.toys import CASE, NOW, State, Toy, decide, from_door, report
 
@@ -149,40 +149,34 @@ async def test_a_lost_session_costs_no_repeats_of_what_was_acknowledged(store: M
     assert topic.sequences() == [1, 2, 3]
 
 
-async def test_a_busy_relay_shows_that_it_lives(store: MemoryStore, topic: Topic) -> None:
-    """PostgreSQL drops a session that is silent; publishing without a pause must not look like death."""
-    process = Process(store, topic)
+class CountingOwnership(MemoryOwnership):
     beats = 0
 
-    class Counting(MemoryStore):
-        @asynccontextmanager
-        async def ownership(self, on_notify: Any) -> AsyncIterator[Any]:
-            async with store.ownership(on_notify) as ownership:
-                original = ownership.heartbeat
+    async def heartbeat(self) -> None:
+        type(self).beats += 1
+        await super().heartbeat()
 
-                async def heartbeat() -> None:
-                    nonlocal beats
-                    beats += 1
-                    await original()
 
-                ownership.heartbeat = heartbeat  # type: ignore[method-assign]
-                yield ownership
-
-    process.relay._store.ownership = Counting().ownership  # type: ignore[method-assign]
-    process.relay.want({SHARD})
+async def test_a_busy_relay_shows_that_it_lives(
+    store: MemoryStore, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL drops a session that is silent; publishing without a pause must not look like death."""
+    monkeypatch.setattr("shared.runtime.memory.MemoryOwnership", CountingOwnership)
+    process = Process(store, topic)
     publish = topic.publish
 
     async def publish_and_append(messages: Sequence[Message]) -> None:
         await publish(messages)
-        process.now += 1.1
+        process.now += LOOK_SECONDS
         if len(topic.sent) < 10:
             await process.road.travel([from_door(f"note {len(topic.sent)}")])
 
     topic.publish = publish_and_append  # type: ignore[method-assign]
     await process.road.travel([from_door("first")])
+    process.relay.want({SHARD})
     async with process.running():
         await until(lambda: len(topic.sent) == 10)
-        assert beats >= 9
+        assert CountingOwnership.beats >= 10
 
 
 async def test_a_shard_goes_to_who_wants_it(store: MemoryStore, topic: Topic) -> None:
@@ -254,7 +248,7 @@ async def test_dead_letters_go_to_their_topic_once(store: MemoryStore, topic: To
         await until(lambda: len(topic.sent) == 2)
         process.now += 2
         process.relay.look()
-        await process.road.travel([report("refused", 3)])
+        await process.road.travel([report("refused too", 3)])
         await until(lambda: len(topic.sent) == 3)
 
     assert [message.topic for message in topic.sent] == ["reports.x.dlq"] * 3
