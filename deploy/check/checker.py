@@ -229,11 +229,11 @@ class Check:
             for letter in letters:
                 total += 1
                 self._judge_letter(service, letter)
-                reason = f"{letter.kind}: {letter.reason[:120]}"
                 if letter.replayed:
                     continue
+                reason = f"{letter.kind}: {letter.reason[:200]}"
                 waiting += 1
-                by_reason[reason] += 1
+                by_reason[f"{letter.kind}: {letter.reason.partition(':')[0][:60]}"] += 1
                 self._scratch.put(Buried(service, letter.number, letter.case_id.bytes, reason))
                 if len(listed) < SHOWN:
                     listed.append(

@@ -161,7 +161,6 @@ class Topics:
             Unread(at.topic, at.partition, max(0, ends[at] - max(begins[at], handled.get(at, -1)))) for at in partitions
         ]
 
-
     async def _committed(self) -> dict[Any, Any]:
         """A new or restarted broker first has to find out who coordinates the group."""
         asked = time.monotonic()

@@ -208,11 +208,17 @@ select max(case_id) as case_id, topic, max("offset") as "offset",
        'one ' || kind || ' stands there under ' || count(distinct id) || ' ids, so its repeats count' as why
 from told group by event, kind, unit, assignment having count(distinct id) > 1;
 
--- name: i4_one_decision_for_an_assignment
--- An assignment is made by one decision.
+-- name: i4_one_unit_for_an_assignment
+-- An assignment is one unit's part in one case; a later decision may name it again, for the same unit.
 select max(case_id) as case_id, 'router' as service, max(shard) as shard, max(sequence) as sequence,
-       'one assignment of ' || unit || ' was made by ' || count(*) || ' decisions' as why
-from expected where kind = 'assignment.created.v1' group by assignment having count(*) > 1;
+       'one assignment is given to ' || group_concat(distinct unit) as why
+from expected where kind = 'assignment.created.v1'
+group by assignment having count(distinct unit) > 1 or count(distinct case_id) > 1;
+
+-- name: i4_one_assignment_for_a_unit
+-- A decision gives a unit one assignment.
+select case_id, 'router' as service, shard, sequence, unit || ' is given ' || count(*) || ' assignments at once' as why
+from expected where kind = 'assignment.created.v1' group by event, unit having count(*) > 1;
 
 -- name: i6_states_count
 -- A service's state counts as many events of a case as its log has.

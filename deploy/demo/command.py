@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import platform
 import resource
@@ -93,6 +94,7 @@ def demo(
     """Play the whole loop on a fresh stack and write var/demo/report.json. Exit 0 only if all of it held."""
     wanted = Wanted(count, input_, per_second, seed if seed is not None else int(time.time()), kill, keep, folder)
     console.quiet = as_json
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the rehearsal says itself what is away
     try:
         report = _play(wanted)
     except (StackError, Unanswered, TimeoutError, NotDrained, LedgerUnreadable) as error:

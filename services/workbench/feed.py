@@ -122,6 +122,10 @@ class Feed:
         self.taken.set()
         return True
 
+    def begin_anew(self) -> None:
+        """The logs were made anew and count from 1 again."""
+        self._last.clear()
+
     def latest(self, most: int) -> list[Item]:
         """The last facts by their time, newest first."""
         return sorted(self._items, key=lambda item: (item.at, item.serial), reverse=True)[:most]

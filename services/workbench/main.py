@@ -41,6 +41,10 @@ logger = structlog.get_logger(__name__)
 NAME = "workbench"
 
 
+_died: list[str] = []
+"""The parts that ended before they were told to; with any, the process ends as a failure."""
+
+
 def utc_now() -> datetime:
     """The clock of this process: for how long ago something was, never for a decision."""
     return datetime.now(UTC)
@@ -140,6 +144,7 @@ def _die_if_it_died(task: asyncio.Task[None]) -> None:
     """A part that ends before it is told to takes the process along: the supervisor starts it afresh."""
     error = None if task.cancelled() else task.exception()
     logger.critical("a part of the workbench died", part=task.get_name(), exc_info=error)
+    _died.append(task.get_name())
     signal.raise_signal(signal.SIGTERM)
 
 
@@ -177,13 +182,15 @@ def _health_routes(app: FastAPI, workbench: Workbench) -> None:
 
 
 def main() -> None:
-    # The server ends by raising the signal it was stopped with once more; stopped as asked is a success.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # One writes a line for every question asked, the others ten a second while the broker is away, which is said once.
     for noisy in ("httpx", "aiokafka.client", "aiokafka.cluster", "aiokafka.conn", "aiokafka.consumer.fetcher"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     settings = WorkbenchSettings()
-    serve(build_app(assemble(settings, KafkaSettings())), NAME, settings)
+    try:
+        serve(build_app(assemble(settings, KafkaSettings())), NAME, settings)
+    finally:
+        if _died:
+            sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -82,6 +82,7 @@ class Tail:
             except OffsetOutOfRangeError:
                 logger.warning("the topics were shortened or made anew; going on at their end")
                 self._next.clear()
+                self._feed.begin_anew()
             except FAULTS as error:
                 self._ill(str(error) or f"{type(error).__name__}: no answer in time")
             finally:

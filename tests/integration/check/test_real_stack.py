@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -49,8 +50,8 @@ class District:
         line: dict[str, Any] = orjson.loads(self.ledger.read_bytes().splitlines()[0])
         return line
 
-    async def check(self, **options: bool) -> Report:
-        return await check(self.url, self.kafka, self.ledger, **options)
+    async def check(self, drained: bool = False, quiet: bool = True, strict: bool = False) -> Report:
+        return await check(self.url, self.kafka, self.ledger, drained=drained, quiet=quiet, strict=strict)
 
     async def drained(self, within: float = PATIENCE, final: bool = False) -> None:
         await wait_until_drained(self.url, self.kafka, within=within, final=final)
@@ -102,16 +103,15 @@ def _blow_whistles(stack: LocalStack, ledger: Path) -> None:
     """Some cases from a community; each is repeated under its key, the first is taken to its end."""
     services = stack.addresses.services
     with httpx.Client(trust_env=False, timeout=20) as client, ledger.open("wb") as lines:
-        for number in range(CASES):
-            told = {"door": "whistles", "source": "community", "source_ref": None, "idempotency_key": f"key-{number}"}
-            headers = _token(stack, COMMUNITY) | {"Idempotency-Key": f"key-{number}"}
-            for status in ("accepted", "repeat"):
-                answer = client.post(f"{services['intake']}/whistles", headers=headers, json=_whistle(number))
-                assert answer.is_success, answer.text
-                said = answer.json()
-                line = told | {"case_id": said["case_id"], "number": said["number"], "status": status}
-                lines.write(orjson.dumps(line) + b"\n")
-            if number == 0:
+        for number, status in product(range(CASES), ("accepted", "repeat")):
+            key = f"key-{number}"
+            headers = _token(stack, COMMUNITY) | {"Idempotency-Key": key}
+            answer = client.post(f"{services['intake']}/whistles", headers=headers, json=_whistle(number))
+            assert answer.is_success, answer.text
+            said = {name: answer.json()[name] for name in ("case_id", "number")}
+            told = {"door": "whistles", "source": "community", "source_ref": None, "idempotency_key": key}
+            lines.write(orjson.dumps(told | said | {"status": status}) + b"\n")
+            if number == 0 and status == "repeat":
                 _take_to_its_end(stack, client, said["case_id"])
 
 

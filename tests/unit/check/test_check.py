@@ -14,7 +14,9 @@ from deploy.check.report import SHOWN, Report
 from deploy.check.source import LOGS, DeadLetter, Head, Standing, Unread
 from deploy.check.table import show
 from shared.contracts.envelope import decode, encode
-from tests.unit.check.world import BEGIN, DECLINED, POWER, ROUGH, SMOOTH, WATER, World, whole
+from shared.contracts.facts import AssignmentMade
+from shared.contracts.vocabulary import Obligation, Role
+from tests.unit.check.world import BEGIN, DECLINED, POWER, ROUGH, SMOOTH, WATER, Story, World, whole
 
 
 @pytest.fixture
@@ -171,6 +173,18 @@ def unit_told_what_is_anothers(world: World) -> None:
     world.put("assignments." + POWER, 0, str(SMOOTH), message.value)
 
 
+def assignment_given_to_two_units(world: World) -> None:
+    open_case(world).dispatched(lead(1, WATER), co_handler(1, POWER))
+
+
+def unit_given_two_assignments(world: World) -> None:
+    open_case(world).dispatched(lead(1, WATER), co_handler(2, WATER))
+
+
+def decision_without_a_lead(world: World) -> None:
+    open_case(world).dispatched(co_handler(1, WATER))
+
+
 def unit_told_nonsense(world: World) -> None:
     world.put("assignments." + WATER, 0, str(SMOOTH), b"{}")
 
@@ -311,6 +325,13 @@ BREAKS: list[tuple[Callable[[World], None], str, str]] = [
         "offset 4, case C-1 {smooth}: assignment.created.v1 another: no event of the router's log",
     ),
     (unit_told_what_is_anothers, "I4", "topic assignments.util-power, shard 0, offset 4: it is meant for util-water"),
+    (assignment_given_to_two_units, "I4", "shard 4, sequence 3, case C-4 {open}: one assignment is given to util-"),
+    (
+        unit_given_two_assignments,
+        "I4",
+        "shard 4, sequence 3, case C-4 {open}: util-water is given 2 assignments at once",
+    ),
+    (decision_without_a_lead, "I4", "shard 4, sequence 3, case C-4 {open}: case.dispatched.v1 names 0 leads"),
     (unit_told_nonsense, "I4", "the contracts cannot read it"),
     (
         one_byte_of_an_event,
@@ -348,10 +369,10 @@ BREAKS: list[tuple[Callable[[World], None], str, str]] = [
 @pytest.mark.parametrize(("break_it", "names", "what"), BREAKS, ids=[break_it.__name__ for break_it, _, _ in BREAKS])
 async def test_broken(world: World, break_it: Callable[[World], None], names: str, what: str) -> None:
     break_it(world)
-    report = await world.check()
+    report = await world.check(drained=OPEN not in world.states["router"])
     first, *_ = names.split()
     assert broken(report) == set(names.split()), [said(report, name) for name in broken(report)]
-    cases = {"lost": UUID(int=12 * 999), "smooth": SMOOTH, "rough": ROUGH, "declined": DECLINED}
+    cases = {"lost": UUID(int=12 * 999), "smooth": SMOOTH, "rough": ROUGH, "declined": DECLINED, "open": OPEN}
     assert any(what.format(**cases) in one for one in said(report, first)), said(report, first)
 
 
@@ -489,6 +510,15 @@ async def _publish_later(world: World) -> None:
         world.topics[place] = later.topics[place]
 
 
+async def test_who_has_a_part_already_keeps_it_in_a_later_decision(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(lead(1, WATER), co_handler(2, POWER))
+    story.refused()
+    story.dispatched(lead(3, "util-gas"), co_handler(2, POWER))
+    report = await world.check(drained=False)
+    assert broken(report) == set(), [said(report, name) for name in broken(report)]
+
+
 async def test_not_opened_yet_is_nothing_until_the_router_has_read_it(world: World) -> None:
     undo(world, "router", DECLINED)
     undo(world, "router", DECLINED)
@@ -553,11 +583,13 @@ async def test_letters_wait_and_are_broken_only_if_strict(world: World) -> None:
     assert report.dead_letters["total"] == 2
     assert report.dead_letters["waiting"] == 1
     assert report.dead_letters["by_reason"]["router"] == {"refused: not_your_case": 1}
-    assert report.dead_letters["listed"][0]["number"] == 1
+    assert [(one["number"], one["reason"]) for one in report.dead_letters["listed"]] == [
+        (1, "refused: not_your_case: C-2")
+    ]
     report = await world.check(strict=True)
     (waiting,) = said(report, "I7")
     assert waiting.startswith(f"service router, topic cases, shard 3, offset 8, case C-2 {ROUGH}: ")
-    assert waiting.endswith("dead letter 1 waits for a person (refused: not_your_case)")
+    assert waiting.endswith("dead letter 1 waits for a person (refused: not_your_case: C-2)")
 
 
 async def test_a_whistle_that_was_buried_says_so(world: World) -> None:
@@ -570,8 +602,27 @@ async def test_a_whistle_that_was_buried_says_so(world: World) -> None:
 # --- helpers
 
 
+OPEN = UUID(int=12 * 500 + 4)
+
+
+def open_case(world: World) -> Story:
+    """A fourth case, accepted and not dispatched yet."""
+    story = Story(world, OPEN, "C-4")
+    story.received()
+    world.owe(OPEN, WATER, Obligation.HANDLE, BEGIN, state="armed", ended_at=None)
+    return story
+
+
+def lead(number: int, unit: str) -> AssignmentMade:
+    return AssignmentMade(assignment_id=UUID(int=number), unit=unit, role=Role.LEAD)
+
+
+def co_handler(number: int, unit: str) -> AssignmentMade:
+    return AssignmentMade(assignment_id=UUID(int=number), unit=unit, role=Role.CO_HANDLER)
+
+
 def letter(published: bool = True) -> DeadLetter:
-    return DeadLetter(1, "cases", 3, 8, "refused", "not_your_case", ROUGH, published, False)
+    return DeadLetter(1, "cases", 3, 8, "refused", "not_your_case: C-2", ROUGH, published, False)
 
 
 def undo(world: World, service: str, case_id: UUID) -> None:

@@ -206,9 +206,9 @@ def whole() -> World:
 
 
 def _smooth(world: World) -> None:
-    story = _Story(world, SMOOTH, "C-1", source_ref="12345-1")
+    story = Story(world, SMOOTH, "C-1", source_ref="12345-1")
     story.received()
-    story.dispatched(WATER)
+    story.dispatched(unit=WATER)
     for done in (story.signed_in, story.done, story.handled, story.passed, story.closed):
         done()
     story.archived()
@@ -217,11 +217,11 @@ def _smooth(world: World) -> None:
 
 
 def _rough(world: World) -> None:
-    story = _Story(world, ROUGH, "C-2")
+    story = Story(world, ROUGH, "C-2")
     story.received()
-    story.dispatched(WATER)
+    story.dispatched(unit=WATER)
     story.refused()
-    story.dispatched(POWER)
+    story.dispatched(unit=POWER)
     story.signed_in()
     story.overdue(Obligation.HANDLE)
     for done in (story.done, story.handled, story.failed, story.signed_in, story.done, story.handled, story.passed):
@@ -233,13 +233,13 @@ def _rough(world: World) -> None:
 
 
 def _declined(world: World) -> None:
-    story = _Story(world, DECLINED, "C-3")
+    story = Story(world, DECLINED, "C-3")
     story.received(needs_verification=True)
     story.declined()
     world.acknowledge("unknown", DECLINED, "C-3", idempotency_key="k4")
 
 
-class _Story:
+class Story:
     """One case told step by step, a minute apart."""
 
     def __init__(self, world: World, case_id: UUID, number: str, source_ref: str | None = None) -> None:
@@ -290,13 +290,16 @@ class _Story:
             self._case(f.CaseAccepted, Stage.TO_DISPATCH, urgency=Urgency.NORMAL)
         self._world.owe(self._case_id, COMMUNITY, Obligation.ACCEPT, self._at)
 
-    def dispatched(self, unit: str) -> None:
+    def dispatched(self, *assignments: f.AssignmentMade, unit: str = "") -> None:
+        """To these, the first of which acts in what follows, or to one unit."""
+        if assignments:
+            self._made, self._unit = assignments[0], assignments[0].unit
         self._case(
             f.CaseDispatched,
             Stage.DISPATCHED,
             level=Level.DEPARTMENT,
             matter=self._matter,
-            assignments=self._assign(unit),
+            assignments=assignments or self._assign(unit),
             ledger=Ledger.FIXED_DEADLINE,
             reason=_WHY,
         )

@@ -96,6 +96,7 @@ NOES = [
     (SIGN_IN, None, HOTLINE, 403, "staff_only", None),
     (SIGN_IN, None, RESIDENT, 403, "staff_only", None),
     (SIGN_IN, None, token(None), 403, "staff_only", None),
+    (SIGN_IN, None, token(WATER, ActorKind.RESIDENT), 403, "staff_only", None),
     (SIGN_IN, None, AT_MARKET, 403, "not_your_case", "unit"),
     (SIGN_IN, None, AT_THE_COMMUNITY, 403, "not_your_case", "unit"),
     (SIGN_IN, None, AT_THE_HUB, 403, "not_your_case", "unit"),

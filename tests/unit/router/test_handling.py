@@ -36,6 +36,7 @@ from tests.unit.router.stories import (
     signs_in,
     story,
     time_to_object_is_over,
+    upholds,
     whistle,
 )
 
@@ -116,6 +117,13 @@ def test_the_answer_is_the_leads_result_then_the_co_handlers() -> None:
     assert isinstance(closed, f.CaseClosed)
     assert closed.answer == "摊贩已劝离\n绿化带已修整"
     assert {made.unit for made in closed.assignments} == {MARKET, PARKS}
+
+
+def test_the_answer_begins_with_who_took_over_the_lead() -> None:
+    case = story(whistle(matter(FOR_SHOPS)), refuses(MARKET), upholds(WATER), signs_in(PARKS), finishes(PARKS, "其次"))
+    for said in (signs_in(WATER), finishes(WATER, "首先"), passed(), concluded()):
+        case.tell(said)
+    assert case.now.answer == "首先\n其次"
 
 
 # --- check, rework, close
