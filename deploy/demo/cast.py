@@ -15,8 +15,8 @@ from uuid_utils import uuid7
 from deploy.demo.doors import Doors
 from deploy.demo.people import CHECK_FAILED, DECLINED, REFUSAL_BASIS, REFUSAL_REASON, RESULTS, Habits
 from shared.contracts import facts as f
-from shared.contracts.envelope import Envelope, encode
-from shared.contracts.topics import reports_topic
+from shared.contracts.envelope import Envelope, decode, encode
+from shared.contracts.topics import reporting_unit, reports_topic
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import Obligation, Satisfaction, Source, Stage, UnitKind, Urgency
 
@@ -61,6 +61,14 @@ class Cast:
                     self._spawn(self._work(envelope.subject, fact.unit))
             case _:
                 pass
+
+    def on_refused_report(self, topic: str, value: bytes) -> None:
+        """A unit read that its report was refused: too late to refuse the case, so it does it."""
+        envelope = decode(value)
+        unit = reporting_unit(topic.removesuffix(".dlq"))
+        if unit and isinstance(envelope.fact, f.ReportRefused) and envelope.id not in self._acted:
+            self._acted.add(envelope.id)
+            self._spawn(self._work(envelope.subject, unit))
 
     def on_case(self, envelope: Envelope) -> None:
         """Communities, the hub and residents read what became of a case."""

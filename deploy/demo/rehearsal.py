@@ -27,7 +27,8 @@ from shared.contracts.units import UnitTree
 from shared.runtime.kafka import connection_options
 from shared.runtime.settings import KafkaSettings
 
-ASSIGNMENTS = r"assignments\.[0-9A-Za-z-]+"
+OF_UNITS = r"assignments\.[0-9A-Za-z-]+|reports\.[0-9A-Za-z-]+\.dlq"
+"""What units read: their assignments, and what of their own reports was refused."""
 LOGS = (WHISTLES, CASES, DEADLINES, FEEDBACK)
 AT_ONCE = 16
 CSV_AT_ONCE = 50
@@ -150,7 +151,7 @@ class Rehearsal:
         consumer = AIOKafkaConsumer(
             **connection_options(self.kafka), enable_auto_commit=False, auto_offset_reset="earliest"
         )
-        consumer.subscribe(pattern=f"^({'|'.join(map(re.escape, (*LOGS, HOTLINE_REPLIES)))}|{ASSIGNMENTS})$")
+        consumer.subscribe(pattern=f"^({'|'.join(map(re.escape, (*LOGS, HOTLINE_REPLIES)))}|{OF_UNITS})$")
         await consumer.start()
         try:
             while not consumer.assignment():
@@ -164,7 +165,10 @@ class Rehearsal:
                 now = asyncio.get_running_loop().time()
                 for at, records in polled.items():
                     for record in records:
-                        self._see(cast, at, record.value, now)
+                        if at.topic.endswith(".dlq"):
+                            cast.on_refused_report(at.topic, record.value)
+                        else:
+                            self._see(cast, at, record.value, now)
         finally:
             await consumer.stop()
 

@@ -24,7 +24,7 @@ class IntakeSettings(ServiceSettings):
     district_letters: str = Field(
         default="HA", pattern=r"^[A-Z]{2,4}$", description="what the district's case numbers begin with"
     )
-    timezone: str = Field(
+    time_zone: str = Field(
         default="Asia/Shanghai",
         description="the district's zone: case numbers' date, 12345's times without offset",
     )
@@ -35,7 +35,7 @@ class IntakeSettings(ServiceSettings):
         key_bytes(value)
         return value
 
-    @field_validator("timezone")
+    @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
         ZoneInfo(value)
@@ -43,7 +43,7 @@ class IntakeSettings(ServiceSettings):
 
     @property
     def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone)
+        return ZoneInfo(self.time_zone)
 
 
 def key_bytes(value: SecretStr) -> bytes:

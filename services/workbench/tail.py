@@ -17,7 +17,7 @@ from services.workbench import metrics
 from services.workbench.feed import Feed
 from shared.contracts.envelope import MAXIMUM_BYTES, Undecodable, decode
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES
-from shared.runtime.kafka import connection_options
+from shared.runtime.kafka import connection_options, leave
 from shared.runtime.settings import KafkaSettings
 
 logger = structlog.get_logger(__name__)
@@ -27,7 +27,6 @@ REWIND = 20
 """Messages of each partition read again at the start, so that a fresh board is not empty."""
 PROBE_SECONDS = 2.0
 START_SECONDS = 6.0
-STOP_SECONDS = 3.0
 FIRST_DELAY_SECONDS = 0.2
 FAULTS = (KafkaError, IllegalStateError, OSError, TimeoutError)
 
@@ -86,7 +85,7 @@ class Tail:
             except FAULTS as error:
                 self._ill(str(error) or f"{type(error).__name__}: no answer in time")
             finally:
-                await _leave(kafka)
+                await leave(kafka)
             await asyncio.sleep(delay)
             delay = min(delay * 2, 5.0)
 
@@ -158,17 +157,3 @@ class Tail:
 
 def _partitions(kafka: Any) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for topic in TOPICS for number in kafka.partitions_for_topic(topic) or ()]
-
-
-async def _leave(kafka: Any) -> None:
-    """Stop a client, whatever it makes of that.
-
-    aiokafka's `stop` may end as cancelled, because a task of its own was, and then leaves its connections open.
-    """
-    for close in (kafka.stop, kafka._client.close):
-        closing = asyncio.ensure_future(close())
-        done, _ = await asyncio.wait({closing}, timeout=STOP_SECONDS)
-        if not done:
-            closing.cancel()
-        elif not closing.cancelled() and closing.exception() is not None:
-            logger.info("the client stopped with an error", error=repr(closing.exception()))

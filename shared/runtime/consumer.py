@@ -18,7 +18,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from shared.contracts.envelope import SEQUENCE_DIGITS, Undecodable, decode, holds_nul
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES, reporting_unit
 from shared.runtime import failpoints, metrics
-from shared.runtime.kafka import BATCH_RECORDS, make_consumer, subscription
+from shared.runtime.kafka import BATCH_RECORDS, leave, make_consumer, subscription
 from shared.runtime.road import DoorKey, Fate, FromDoor, FromLog, Input, Letter, Outcome, Road, Sleep
 from shared.runtime.settings import KafkaSettings
 
@@ -197,8 +197,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._leave()
 
     async def _leave(self) -> None:
-        with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(self._kafka.stop(), 5)
+        await leave(self._kafka)
 
     async def _consume(self) -> None:
         while not self._stopping:

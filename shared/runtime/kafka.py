@@ -171,6 +171,21 @@ async def _give_up(producer: AIOKafkaProducer) -> None:
     await producer.client.close()
 
 
+async def leave(client: Any) -> None:
+    """Stop a consumer, whatever it makes of that.
+
+    aiokafka's `stop` may end as cancelled, because a task of its own was, and then leaves its connections open;
+    so it runs as a task of its own, and the connections are closed in any case.
+    """
+    for close in (client.stop, client._client.close):
+        closing = asyncio.ensure_future(close())
+        done, _ = await asyncio.wait({closing}, timeout=STOP_SECONDS)
+        if not done:
+            closing.cancel()
+        elif not closing.cancelled() and closing.exception() is not None:
+            logger.info("the client stopped with an error", error=repr(closing.exception()))
+
+
 def make_consumer(settings: KafkaSettings, group: str) -> AIOKafkaConsumer:
     """A consumer of a group that commits by hand and begins at the start of a topic it does not know."""
     return AIOKafkaConsumer(

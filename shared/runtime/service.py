@@ -171,12 +171,14 @@ async def _tasks(service: Service[Any], running: Running[Any]) -> AsyncIterator[
     consumer = asyncio.create_task(running.consumer.run(), name="consumer") if running.consumer else None
     others = [asyncio.create_task(_named(task, running)) for task in service.tasks]
     others.append(asyncio.create_task(_housekeeping(running), name="housekeeping"))
-    for task in (relay, door, consumer, *others):
-        if task is not None:
-            task.add_done_callback(_die_if_it_died)
+    parts = [task for task in (relay, door, consumer, *others) if task is not None]
+    for task in parts:
+        task.add_done_callback(_die_if_it_died)
     try:
         yield
     finally:
+        for task in parts:
+            task.remove_done_callback(_die_if_it_died)
         for task in (*others, door):
             task.cancel()
         if running.consumer is not None and consumer is not None:
@@ -200,11 +202,11 @@ async def _finish(task: asyncio.Task[Any], seconds: float) -> None:
 
 
 def _die_if_it_died(task: asyncio.Task[Any]) -> None:
-    """A part that stops with an error takes the process along: the supervisor starts it afresh."""
-    if not task.cancelled() and task.exception() is not None:
-        logger.critical("a part of the service died", task=task.get_name(), exc_info=task.exception())
-        _died.append(task.get_name())
-        signal.raise_signal(signal.SIGTERM)
+    """A part that ends before the service stops takes the process along: the supervisor starts it afresh."""
+    error = None if task.cancelled() else task.exception()
+    logger.critical("a part of the service died", task=task.get_name(), exc_info=error)
+    _died.append(task.get_name())
+    signal.raise_signal(signal.SIGTERM)
 
 
 async def _housekeeping(running: Running[Any]) -> None:

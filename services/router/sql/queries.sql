@@ -32,20 +32,27 @@ where (whistle_blower = :unit::text or case_id in (select case_id from assignmen
 order by case_id desc limit :most::integer;
 
 -- name: count_by_stage
--- How many cases stand in each stage, and how many of them missed an obligation.
-select stage, count(*) as cases, count(*) filter (where is_overdue) as overdue from state group by stage;
+-- How many cases stand in each stage, and how many of those that are open missed an obligation.
+select stage, count(*) as cases,
+       count(*) filter (where is_overdue and stage not in ('declined', 'closed', 'archived')) as overdue
+from state group by stage;
 
 -- name: count_by_level
 -- How many cases were given to each level.
 select level, count(*) as cases from state where level is not null group by level;
 
 -- name: count_by_unit
--- Each unit's assignments: open, missed something, done.
+-- Each unit's assignments: open, open and late with something, done.
 select unit,
-       count(*) filter (where part in ('assigned', 'signed_in', 'refused') and stage not in ('closed', 'archived')) as open,
-       count(*) filter (where overdue) as overdue,
+       count(*) filter (where is_open) as open,
+       count(*) filter (where is_open and overdue) as overdue,
        count(*) filter (where part = 'done') as done
-from assignment group by unit;
+from (
+    select unit, overdue, part,
+           part in ('assigned', 'signed_in', 'refused') and stage not in ('closed', 'archived') as is_open
+    from assignment
+) as each_assignment
+group by unit;
 
 -- name: count_today^
 -- What was opened and closed since the start of this day in Shanghai.

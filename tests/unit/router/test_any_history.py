@@ -8,14 +8,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from services.router.domain import desk
 from services.router.domain.case import Case, Part, evolve, opened
 from services.router.main import HANDLERS
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES, allowed
-from shared.contracts.vocabulary import ActorKind, Obligation, Role, Source, Stage
+from shared.contracts.vocabulary import ActorKind, Obligation, ReworkCause, Role, Source, Stage
 from shared.runtime.road import Fate, Input, Outcome
 from tests.unit.router.memory import MemoryRouter
 from tests.unit.router.stories import (
@@ -53,11 +53,8 @@ from tests.unit.router.stories import (
     whistle,
 )
 
-UNITS = st.sampled_from([WATER, MARKET, PARKS, STREET, COMMUNITY])
-ANYONE = st.sampled_from([WATER, MARKET, PARKS, STREET, COMMUNITY, HUB, "nobody-at-all"])
-SOME_UNITS = st.lists(ANYONE, min_size=1, max_size=3).map(tuple)
-ROUNDS = st.integers(1, 3)
-REPORTS = st.sampled_from([signs_in, refuses, progresses, finishes])
+EVERYBODY = (WATER, MARKET, PARKS, STREET, COMMUNITY, HUB, "nobody-at-all")
+OF_ONE_ROUND = (f.FeedbackChecked, f.FeedbackConcluded)
 
 
 class AnyHistory(RuleBasedStateMachine):
@@ -127,50 +124,7 @@ class AnyHistory(RuleBasedStateMachine):
                 self.folded = evolve(before, fact, envelope.time)
                 nobody_gains(fact, before, self.folded)
 
-    # --- anything, said by anyone at any time
-
-    @rule(report=REPORTS, unit=ANYONE, over_http=st.booleans())
-    def somebody_reports(self, report: Any, unit: str, over_http: bool) -> None:
-        self.tell(report(unit), over_http)
-
-    @rule(
-        say=st.sampled_from([dispatches, upholds]), units=SOME_UNITS, by=st.sampled_from([HUB, HUB, HUB, WATER, STREET])
-    )
-    def somebody_assigns(self, say: Any, units: tuple[str, ...], by: str) -> None:
-        self.tell(say(*units, by=by))
-
-    @rule(say=st.sampled_from([dismisses, orders_rework]), by=st.sampled_from([HUB, HUB, MARKET]))
-    def somebody_rules(self, say: Any, by: str) -> None:
-        self.tell(say(by=by))
-
-    @rule(
-        fact=st.one_of(
-            st.builds(verified, self_handled=st.booleans()),
-            st.builds(declined),
-            st.builds(passed, ROUNDS),
-            st.builds(failed, ROUNDS),
-            st.builds(concluded, st.booleans(), ROUNDS),
-            st.builds(escalated, st.sampled_from(Obligation)),
-            st.builds(whistle, needs_verification=st.booleans()),
-        )
-    )
-    def a_fact_arrives(self, fact: f.Fact) -> None:
-        self.tell(fact)
-
-    @rule(obligation=st.sampled_from(Obligation), unit=st.none() | ANYONE, hours=st.integers(-48, 48))
-    def something_is_overdue(self, obligation: Obligation, unit: str | None, hours: int) -> None:
-        self.tell(overdue(obligation, unit, self.now + timedelta(hours=hours)))
-
-    @precondition(lambda self: self.last is not None)
-    @rule()
-    def the_last_comes_again(self) -> None:
-        before = self.router.store.tables
-        assert self.last is not None
-        outcome = self.send(self.last)
-        assert outcome.fate in (Fate.REPEAT, Fate.REFUSED)
-        assert self.router.store.tables.states == before.states
-
-    # --- and the usual course, so that histories get far
+    # --- the usual course, anything at all, and everything twice
 
     @rule(data=st.data())
     def the_usual_course(self, data: st.DataObject) -> None:
@@ -178,6 +132,22 @@ class AnyHistory(RuleBasedStateMachine):
         if steps:
             outcome = self.tell(data.draw(st.sampled_from(steps)))
             assert outcome.fate is Fate.DONE, outcome
+
+    @rule(data=st.data(), over_http=st.booleans())
+    def anything(self, data: st.DataObject, over_http: bool) -> None:
+        said = data.draw(anything_at_all(self.case, self.now))
+        known, round_ = self.read, self.case.round
+        self.tell(said, over_http)
+        if isinstance(said, OF_ONE_ROUND) and said.round != round_:
+            assert self.read == known, "what is said of another round is passed over"
+
+    @rule()
+    def the_last_comes_again(self) -> None:
+        before = self.router.store.tables
+        assert self.last is not None
+        outcome = self.send(self.last)
+        assert outcome.fate in (Fate.REPEAT, Fate.REFUSED)
+        assert self.router.store.tables.states == before.states
 
     # --- what always holds
 
@@ -209,6 +179,7 @@ class AnyHistory(RuleBasedStateMachine):
             assert set(parts) == {Part.DONE}
         if parts[Part.SIGNED_IN]:
             assert stage is Stage.HANDLING
+        assert (self.case.closed_at is not None) == (stage in (Stage.CLOSED, Stage.ARCHIVED))
 
     # --- and in the end
 
@@ -226,21 +197,49 @@ class AnyHistory(RuleBasedStateMachine):
             self.loop.close()
 
 
+def anything_at_all(case: Case, now: datetime) -> st.SearchStrategy[object]:
+    """Anything that anyone can say, more often by those who have a part and about the present round."""
+    units = st.sampled_from([*(one.unit for one in case.present), *EVERYBODY])
+    some = st.lists(units, min_size=1, max_size=3).map(tuple)
+    by = st.sampled_from([HUB, *(one.unit for one in case.present), COMMUNITY])
+    round_ = st.sampled_from([case.round, case.round + 1, case.round - 1])
+    hours = st.integers(-48, 48).map(lambda hours: now + timedelta(hours=hours))
+    return st.one_of(
+        st.builds(lambda say, unit: say(unit), st.sampled_from([signs_in, refuses, progresses, finishes]), units),
+        st.builds(lambda say, named, by: say(*named, by=by), st.sampled_from([dispatches, upholds]), some, by),
+        st.builds(lambda say, by: say(by=by), st.sampled_from([dismisses, orders_rework]), by),
+        st.builds(lambda say, of: say(of), st.sampled_from([passed, failed]), round_),
+        st.builds(concluded, st.booleans(), round_),
+        st.builds(overdue, st.sampled_from(Obligation), st.none() | units, hours),
+        st.builds(escalated, st.sampled_from(Obligation)),
+        st.builds(verified, self_handled=st.booleans()),
+        st.builds(declined),
+        st.builds(whistle, needs_verification=st.booleans()),
+    )
+
+
 def who_may_act(fact: f.CaseFact, before: Case) -> None:
-    """Units act on their own parts, the hub rules, rules and the clock do what is theirs."""
+    """Units act on their own parts and each at its time, the hub rules, rules and the clock do what is theirs."""
     match fact:
         case f.CaseSignedIn() | f.CaseRefused() | f.CaseProgressed() | f.CaseUnitDone():
-            assert fact.actor.kind is ActorKind.STAFF
-            assert fact.actor.unit == fact.unit
             own = before.assignment_of(fact.unit)
             assert own is not None
+            assert (fact.actor.kind, fact.actor.unit, fact.unit) == (ActorKind.STAFF, own.unit, own.unit)
             assert own.assignment_id == fact.assignment_id
+            begins = isinstance(fact, f.CaseSignedIn | f.CaseRefused)
+            assert own.part is (Part.ASSIGNED if begins else Part.SIGNED_IN)
+            if isinstance(fact, f.CaseRefused):
+                assert not before.designated
         case f.CaseHandled():
-            assert fact.actor.unit in fact.units
+            assert before.lead is not None
+            assert fact.actor.unit == before.lead.unit
+            assert set(fact.units) == {one.unit for one in before.present}
         case f.CaseRefusalRuled():
             assert fact.actor.unit == HUB
         case f.CaseDispatched():
             assert fact.actor.unit == HUB or fact.actor.kind is ActorKind.RULE
+        case f.CaseReworkOrdered(cause=ReworkCause.HUB_ORDERED):
+            assert fact.actor.unit == HUB
         case f.CaseOverdue() | f.CaseEscalated() | f.CaseArchived():
             assert fact.actor.kind is ActorKind.CLOCK
         case _:
@@ -261,6 +260,9 @@ def nobody_gains(fact: f.CaseFact, before: Case, after: Case) -> None:
         assert left.pop(one.unit, one.assignment_id) == one.assignment_id
     released = {fact.unit} if isinstance(fact, f.CaseRefusalRuled) and fact.upheld else set()
     assert set(left) == released, "only the unit whose refusal was upheld leaves a case"
+    if before.lead is not None and after.lead is not None and before.lead.unit != after.lead.unit:
+        assert isinstance(fact, f.CaseDispatched)
+        assert fact.final, "who leads changes by designation, or when the lead itself was let go"
 
 
 def sensible(case: Case, now: datetime) -> list[object]:
@@ -307,7 +309,7 @@ def at_work(case: Case) -> Iterator[object]:
 
 TestAnyHistory = AnyHistory.TestCase
 TestAnyHistory.settings = settings(
-    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

@@ -11,7 +11,8 @@ from shared.runtime.log import Row
 from shared.runtime.memory import MemoryTransaction
 from shared.runtime.relay import Ownership, Relay
 from shared.runtime.road import Fate, Find, FromDeadLetter, FromDoor, FromLog, Input, Outcome, Road
-from tests.unit.runtime.simulation import Parts, SimulatedStore, State
+from tests.unit.runtime.simulated import SimulatedStore, State
+from tests.unit.runtime.simulation import Parts
 
 
 class TakesAnySequence(Road[State]):

@@ -38,7 +38,11 @@ class Client:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._position = broker.committed
+        self._client = self
         broker.clients += 1
+
+    async def close(self) -> None:
+        """Its connections."""
 
     def subscribe(self, pattern: str, listener: Any) -> None:
         self._listener = listener

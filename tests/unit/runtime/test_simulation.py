@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.unit.runtime.invariants import Broken
 from tests.unit.runtime.mutations import MUTATIONS
-from tests.unit.runtime.simulation import Broken, Parts, run_history
+from tests.unit.runtime.simulation import Parts, run_history
 
 HISTORIES = 3_000
 SHORTEST, LONGEST = 60, 220
