@@ -85,8 +85,9 @@ class Doors:
         body: object = None,
         content: bytes | None = None,
         key: str | None = None,
+        may_be_late: bool = False,
     ) -> dict[str, Any]:
-        """Send until it is answered; `{}` where it came too late. Raises `Unanswered` after 90 s or a plain no."""
+        """Send until it is answered; `{}` where it `may_be_late` and is. Raises `Unanswered` after 90 s or a no."""
         headers = who | {"Idempotency-Key": key or str(uuid4())}
         if content is not None:
             headers["Content-Type"] = "text/csv"
@@ -107,7 +108,7 @@ class Doors:
                     return told
                 said = f"{answer.status_code} {answer.text[:400]}"
                 not_now = answer.status_code == NOT_NOW
-                if not_now and loop.time() > until - PATIENCE_SECONDS + NOT_NOW_SECONDS:
+                if not_now and may_be_late and loop.time() > until - PATIENCE_SECONDS + NOT_NOW_SECONDS:
                     return {}
                 final = answer.status_code not in NOT_YET and not not_now
             except httpx.TransportError as error:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -54,6 +54,7 @@ from tests.unit.router.stories import (
 )
 
 EVERYBODY = (WATER, MARKET, PARKS, STREET, COMMUNITY, HUB, "nobody-at-all")
+Pick: TypeAlias = Callable[[Sequence[Any]], Any]
 OF_ONE_ROUND = (f.FeedbackChecked, f.FeedbackConcluded)
 
 
@@ -135,7 +136,10 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(data=st.data(), over_http=st.booleans())
     def anything(self, data: st.DataObject, over_http: bool) -> None:
-        said = data.draw(anything_at_all(self.case, self.now))
+        def pick(options: Sequence[Any]) -> Any:
+            return data.draw(st.sampled_from(options))
+
+        said = anything_at_all(self.case, self.now, pick)
         known, round_ = self.read, self.case.round
         self.tell(said, over_http)
         if isinstance(said, OF_ONE_ROUND) and said.round != round_:
@@ -197,25 +201,24 @@ class AnyHistory(RuleBasedStateMachine):
             self.loop.close()
 
 
-def anything_at_all(case: Case, now: datetime) -> st.SearchStrategy[object]:
+def anything_at_all(case: Case, now: datetime, pick: Pick) -> object:
     """Anything that anyone can say, more often by those who have a part and about the present round."""
-    units = st.sampled_from([*(one.unit for one in case.present), *EVERYBODY])
-    some = st.lists(units, min_size=1, max_size=3).map(tuple)
-    by = st.sampled_from([HUB, *(one.unit for one in case.present), COMMUNITY])
-    round_ = st.sampled_from([case.round, case.round + 1, case.round - 1])
-    hours = st.integers(-48, 48).map(lambda hours: now + timedelta(hours=hours))
-    return st.one_of(
-        st.builds(lambda say, unit: say(unit), st.sampled_from([signs_in, refuses, progresses, finishes]), units),
-        st.builds(lambda say, named, by: say(*named, by=by), st.sampled_from([dispatches, upholds]), some, by),
-        st.builds(lambda say, by: say(by=by), st.sampled_from([dismisses, orders_rework]), by),
-        st.builds(lambda say, of: say(of), st.sampled_from([passed, failed]), round_),
-        st.builds(concluded, st.booleans(), round_),
-        st.builds(overdue, st.sampled_from(Obligation), st.none() | units, hours),
-        st.builds(escalated, st.sampled_from(Obligation)),
-        st.builds(verified, self_handled=st.booleans()),
-        st.builds(declined),
-        st.builds(whistle, needs_verification=st.booleans()),
-    )
+    concerned = [*(one.unit for one in case.present), *EVERYBODY]
+    unit, by = pick(concerned), pick([HUB, HUB, *(one.unit for one in case.present), COMMUNITY])
+    round_ = case.round + pick([0, 1, -1])
+    sayings: list[Callable[[], object]] = [
+        lambda: pick([signs_in, refuses, progresses, finishes])(unit),
+        lambda: pick([dispatches, upholds])(unit, *pick([(), (pick(concerned),)]), by=by),
+        lambda: pick([dismisses, orders_rework])(by=by),
+        lambda: pick([passed, failed])(round_),
+        lambda: concluded(pick([True, False]), round_),
+        lambda: overdue(pick(list(Obligation)), pick([unit, None]), now + timedelta(hours=pick([-48, 0, 48]))),
+        lambda: escalated(pick(list(Obligation))),
+        verified,
+        declined,
+        whistle,
+    ]
+    return pick(sayings)()
 
 
 def who_may_act(fact: f.CaseFact, before: Case) -> None:
@@ -309,7 +312,7 @@ def at_work(case: Case) -> Iterator[object]:
 
 TestAnyHistory = AnyHistory.TestCase
 TestAnyHistory.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
