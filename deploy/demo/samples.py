@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count as count_from
 from itertools import cycle
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -306,17 +307,23 @@ APPEAL_ZH = {
 }
 
 
+SELF_HANDLED = tuple(template for template in TEMPLATES if template.self_handled)
+
+
 def samples(count: int, seed: int, units: UnitTree, at: datetime | None = None) -> Iterator[Sample]:
     """`count` samples. With `at` (an aware time) each occurred within the day before it; without, none says when."""
     chance = random.Random(seed)  # noqa: S311 - not a secret: the same seed gives the same samples
     communities = [unit for unit in units if unit.kind is UnitKind.COMMUNITY]
     turns = cycle([turn for turn in TURNS if _possible(turn[1], units)])
     templates: list[Template] = []
+    community_turns = count_from(0)  # a community handles every fourth of its own by itself
     for number in range(count):
         templates = templates or chance.sample(TEMPLATES, len(TEMPLATES))
         door, source = next(turns)
         community = chance.choice(_homes(source, communities, units))
-        told = _tell(templates.pop(), community, chance)
+        by_itself = source is Source.COMMUNITY and next(community_turns) % 4 == 0
+        template = chance.choice(SELF_HANDLED) if by_itself else templates.pop()
+        told = _tell(template, community, chance)
         occurred = at - timedelta(minutes=chance.randrange(10, 24 * 60)) if at is not None else None
         yield _sample(door, source, told, community, units, f"{seed}-{number:06d}", occurred)
 

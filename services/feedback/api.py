@@ -20,10 +20,10 @@ from services.feedback.views import ReviewPage, ReviewView, Standing, Summary, s
 from shared.contracts.facts import Evidence, UnitCode, Value, Words
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import ActorKind, Satisfaction, Source
+from shared.runtime.decision import Refusal
 from shared.runtime.door import Door, command
 from shared.runtime.identity import Gatekeeper, Identity, forbidden
 from shared.runtime.problems import Refused
-from shared.runtime.road import Refusal
 
 PAGE = 50
 LARGEST_PAGE = 200

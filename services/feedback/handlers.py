@@ -12,7 +12,7 @@ from services.feedback.domain.guards import ready_to_answer, ready_to_check, rea
 from services.feedback.domain.review import Answer, Check, Rating, Review, ReviewedCase
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Obligation, ReworkCause
-from shared.runtime.road import Decision, Input, Refusal
+from shared.runtime.decision import Decision, Input, Refusal
 
 # --- from `cases` ----------------------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@ import asyncpg
 
 from services.feedback.api import Place, Scope
 from services.feedback.domain.review import Review, Tally, Waiting
+from shared.runtime.decision import Refusal
 from shared.runtime.postgres import each, is_transient
 from shared.runtime.problems import Refused
-from shared.runtime.road import Refusal
 
 queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
 

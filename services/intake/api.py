@@ -38,10 +38,10 @@ from services.intake.doors import (
 from services.intake.ids import new_id
 from services.intake.metrics import WHISTLES
 from shared.contracts.vocabulary import ActorKind, Source, UnitKind
+from shared.runtime.decision import DoorKey, Fate, Outcome, Refusal
 from shared.runtime.door import command
 from shared.runtime.identity import Identity, forbidden
 from shared.runtime.problems import Refused
-from shared.runtime.road import DoorKey, Fate, Outcome, Refusal
 
 PAGE = 50
 FIRST = UUID(int=0)

@@ -18,10 +18,10 @@ from services.intake.domain.wording import Fault, field_of, why
 from services.intake.reporter import ReporterVault
 from shared.contracts.units import Unit, UnitTree
 from shared.contracts.vocabulary import ActorKind, Source
+from shared.runtime.decision import DoorKey, Refusal
 from shared.runtime.door import Door
 from shared.runtime.identity import Gatekeeper, Identity, forbidden
 from shared.runtime.problems import MEDIA_TYPE, Refused
-from shared.runtime.road import DoorKey, Refusal
 
 
 class Records(Protocol):

@@ -11,8 +11,8 @@ from services.intake.doors import Doors, by_reference
 from services.intake.ids import new_id
 from services.intake.metrics import REJECTED_ORDERS, WHISTLES
 from shared.contracts.vocabulary import Source
+from shared.runtime.decision import Fate, FromDoor, Input, Outcome
 from shared.runtime.identity import Identity
-from shared.runtime.road import Fate, FromDoor, Input, Outcome
 
 AT_ONCE = 200
 """Orders in one batch of the road."""

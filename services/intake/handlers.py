@@ -4,7 +4,7 @@ from datetime import datetime
 
 from services.intake.domain import whistle
 from services.intake.domain.whistle import DeclineOrder, ReceiveWhistle, VerifyOrder, Whistle
-from shared.runtime.road import Decision, Input
+from shared.runtime.decision import Decision, Input
 
 
 def receive_whistle(state: Whistle | None, item: Input[ReceiveWhistle], now: datetime) -> Decision[Whistle]:

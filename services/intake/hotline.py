@@ -30,9 +30,9 @@ from services.intake.feed import AT_ONCE, count_rejected, fault_of, take
 from services.intake.spool import Spool
 from services.intake.upload import receive
 from shared.contracts.vocabulary import ActorKind, UnitKind
+from shared.runtime.decision import Fate, Outcome, Refusal
 from shared.runtime.identity import Identity, forbidden
 from shared.runtime.problems import Refused
-from shared.runtime.road import Fate, Outcome, Refusal
 
 FILE_LIMIT = 64 * 1024 * 1024
 MOST_ORDERS = 1000

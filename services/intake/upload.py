@@ -8,8 +8,8 @@ from python_multipart.multipart import MultipartParser
 from starlette.requests import ClientDisconnect
 
 from services.intake.spool import Spool, TooLarge
+from shared.runtime.decision import Refusal
 from shared.runtime.problems import Refused
-from shared.runtime.road import Refusal
 
 MULTIPART = "multipart/form-data"
 RAW = ("text/csv", "application/csv", "application/vnd.ms-excel", "text/plain", "application/octet-stream")

@@ -9,7 +9,7 @@ from services.router.domain import assignments, desk, opening, verdicts
 from services.router.domain.case import Case, nothing, refused
 from services.router.domain.opening import District
 from shared.contracts import facts as f
-from shared.runtime.road import Decision, Input
+from shared.runtime.decision import Decision, Input
 
 M = TypeVar("M")
 OnCase: TypeAlias = Callable[[District, Case, Input[M], datetime], Decision[Case]]

@@ -18,7 +18,7 @@ from services.router.store import CaseStates
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES
 from shared.contracts.units import read_units
-from shared.runtime.road import Decision
+from shared.runtime.decision import Decision
 from shared.runtime.service import Handler, Service, ignore, run
 
 READS = (WHISTLES, DEADLINES, FEEDBACK, "reports.<unit>")

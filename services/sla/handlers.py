@@ -10,7 +10,7 @@ from services.sla.domain import clock
 from services.sla.domain.clock import ClockState, DeadlineReached
 from services.sla.domain.deadline import Rules
 from shared.contracts.facts import CaseFact, CaseOpened
-from shared.runtime.road import Decision, Input
+from shared.runtime.decision import Decision, Input
 
 F = TypeVar("F", bound=CaseFact)
 Ruled: TypeAlias = Callable[[Rules, ClockState | None, Input[F], datetime], Decision[ClockState]]

@@ -20,7 +20,7 @@ from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES
 from shared.contracts.units import read_units
 from shared.runtime.consumer import Consumer
-from shared.runtime.road import Decision
+from shared.runtime.decision import Decision
 from shared.runtime.service import Handler, Running, Service, ignore, run
 
 HANDLERS: dict[type, Callable[..., Decision[ClockState]]] = {

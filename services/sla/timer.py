@@ -21,7 +21,8 @@ from services.sla.clockwatch import ClockWatch
 from services.sla.domain.clock import ClockState, DeadlineReached
 from services.sla.domain.deadline import RED, YELLOW
 from shared.contracts.topics import SHARDS
-from shared.runtime.road import Fate, FromTimer, Input, Outcome, Road
+from shared.runtime.decision import Fate, FromTimer, Input, Outcome
+from shared.runtime.road import Road
 
 logger = structlog.get_logger(__name__)
 

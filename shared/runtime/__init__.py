@@ -1,5 +1,5 @@
 """The machinery the services run on. It knows no service and no domain word beyond the contracts.
 
-Read in this order: `road.py` (the one road every message takes), `log.py` (the log and its hash chain),
+Read in this order: `decision.py` (what comes in, what is decided), `road.py` (the one road everything takes), `log.py` (the log and its hash chain),
 `relay.py` (from the log to the topic), `consumer.py` and `door.py` (the two ways in), `postgres.py`.
 """

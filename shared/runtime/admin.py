@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field
 from shared.contracts.topics import SHARDS
 from shared.contracts.vocabulary import ActorKind
 from shared.runtime.consumer import to_input
+from shared.runtime.decision import FromDeadLetter, Input, Letter, Refusal
 from shared.runtime.identity import forbidden
 from shared.runtime.postgres import each, queries
 from shared.runtime.problems import Refused
-from shared.runtime.road import FromDeadLetter, Input, Letter, Refusal
 
 if TYPE_CHECKING:
     from shared.runtime.service import Running

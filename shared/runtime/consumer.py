@@ -18,8 +18,9 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from shared.contracts.envelope import SEQUENCE_DIGITS, Undecodable, decode, holds_nul
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES, reporting_unit
 from shared.runtime import failpoints, metrics
+from shared.runtime.decision import DoorKey, Fate, FromDoor, FromLog, Input, Letter, Outcome
 from shared.runtime.kafka import BATCH_RECORDS, leave, make_consumer, subscription
-from shared.runtime.road import DoorKey, Fate, FromDoor, FromLog, Input, Letter, Outcome, Road, Sleep
+from shared.runtime.road import Road, Sleep
 from shared.runtime.settings import KafkaSettings
 
 logger = structlog.get_logger(__name__)

@@ -11,9 +11,10 @@ from fastapi import Request
 from uuid_utils import uuid7
 
 from shared.contracts.envelope import traceparent_of
+from shared.runtime.decision import DoorKey, Fate, FromDoor, Input, Outcome, Refusal
 from shared.runtime.identity import Identity
 from shared.runtime.problems import FAILED, Refused, body_of, unavailable
-from shared.runtime.road import DoorKey, Fate, FromDoor, Input, Outcome, Refusal, Road, Unavailable
+from shared.runtime.road import Road, Unavailable
 
 MOST_AT_ONCE = 200
 MOST_WAITING = 5_000

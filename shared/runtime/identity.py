@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.facts import Actor
 from shared.contracts.vocabulary import ActorKind
+from shared.runtime.decision import Refusal
 from shared.runtime.problems import Refused
-from shared.runtime.road import Refusal
 
 ISSUER = "chuishao"
 

@@ -13,9 +13,10 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from shared.contracts.topics import SHARDS
+from shared.runtime.decision import DoorKey
 from shared.runtime.log import GENESIS, Head, Row
 from shared.runtime.relay import DeadLetter
-from shared.runtime.road import Burial, DoorKey, Kept, Versioned
+from shared.runtime.road import Burial, Kept, Versioned
 
 S = TypeVar("S")
 

@@ -15,9 +15,10 @@ import asyncpg
 import orjson
 from pydantic import BaseModel
 
+from shared.runtime.decision import DoorKey
 from shared.runtime.log import Head, Row
 from shared.runtime.relay import DeadLetter
-from shared.runtime.road import Burial, DoorKey, Kept, Versioned
+from shared.runtime.road import Burial, Kept, Versioned
 
 queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
 

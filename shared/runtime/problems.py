@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from shared.contracts.envelope import holds_nul
+from shared.runtime.decision import Refusal
 from shared.runtime.postgres import is_transient
-from shared.runtime.road import Refusal
 
 MEDIA_TYPE = "application/problem+json"
 MAXIMUM_BODY = 4 * 1024 * 1024

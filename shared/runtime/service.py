@@ -25,12 +25,13 @@ from shared.contracts.topics import SHARDS
 from shared.runtime import failpoints, health, logging, metrics, problems
 from shared.runtime.admin import admin_routes
 from shared.runtime.consumer import Consumer
+from shared.runtime.decision import Decide, Decision, Input
 from shared.runtime.door import Door
 from shared.runtime.identity import Gatekeeper, read_api_keys
 from shared.runtime.kafka import KafkaPublisher
 from shared.runtime.postgres import PostgresStore, open_pool, queries
 from shared.runtime.relay import Project, Relay, no_projection
-from shared.runtime.road import Decide, Decision, Input, Road, States
+from shared.runtime.road import Road, States
 from shared.runtime.settings import KafkaSettings, ServiceSettings
 
 logger = structlog.get_logger(__name__)

@@ -12,11 +12,12 @@ import asyncpg
 import pytest
 from pydantic import BaseModel
 
+from shared.runtime.decision import DoorKey, FromDoor, Input, Letter
 from shared.runtime.log import GENESIS, Head, Row, after, next_row, verify_chain
 from shared.runtime.memory import MemoryStates, MemoryStore
 from shared.runtime.postgres import JsonStates, PostgresStore, open_pool, queries
 from shared.runtime.relay import RelayStore
-from shared.runtime.road import Burial, DoorKey, FromDoor, Input, Kept, Letter, States, Versioned
+from shared.runtime.road import Burial, Kept, States, Versioned
 from tests.conftest import Database, empty_toys
 from tests.integration.runtime.waiting import eventually
 

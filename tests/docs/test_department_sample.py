@@ -19,7 +19,7 @@ from shared.contracts.envelope import Envelope, encode
 from shared.contracts.topics import assignments_topic, reports_topic
 from shared.contracts.vocabulary import ActorKind, AppealType, Source, Stage, Urgency
 from shared.runtime.consumer import to_input
-from shared.runtime.road import Decision, FromTimer, Input
+from shared.runtime.decision import Decision, FromTimer, Input
 from tests.docs.sample import load
 
 sample: Any = load()

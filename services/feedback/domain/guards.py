@@ -10,7 +10,7 @@ from services.feedback.domain import refusals
 from services.feedback.domain.commands import AnswerAsResident, Asker, CheckResult, RateUnit
 from services.feedback.domain.review import Review, ReviewedCase, Round, names_case
 from shared.contracts.vocabulary import ActorKind, Source
-from shared.runtime.road import Refusal
+from shared.runtime.decision import Refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from services.feedback.domain.review import ReviewedCase, Round
 from shared.contracts.facts import UnitCode
-from shared.runtime.road import Refusal
+from shared.runtime.decision import Refusal
 
 UNKNOWN = Refusal(
     "review_unknown",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from shared.runtime.road import Refusal
+from shared.runtime.decision import Refusal
 
 MOST_LEVELS = 3
 MOST_SUGGESTIONS = 5

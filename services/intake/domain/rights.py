@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from shared.contracts.units import Unit, UnitTree
 from shared.contracts.vocabulary import Source, UnitKind
-from shared.runtime.road import Refusal
+from shared.runtime.decision import Refusal
 
 _BROUGHT_TO_THEM = (Source.RIDER, Source.SUGGESTION_BOX, Source.PETITION, Source.VISIT)
 

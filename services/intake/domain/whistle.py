@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.intake.domain.particulars import Particulars
 from shared.contracts.facts import Actor, Matter, Value, WhistleDeclined, WhistleReceived, WhistleVerified
 from shared.contracts.vocabulary import DeclineReason, Source, Urgency
-from shared.runtime.road import Decision, Refusal
+from shared.runtime.decision import Decision, Refusal
 
 AHEAD_AT_MOST = timedelta(days=1)
 """A source's clock may be wrong by so much; a matter that occurs later than that has not occurred."""

@@ -6,7 +6,7 @@ from services.router.domain.case import Assignment, Case, Part, decided, refused
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
 from shared.contracts.vocabulary import ActorKind, Obligation, Role, Stage
-from shared.runtime.road import Decision
+from shared.runtime.decision import Decision
 
 CONSULTATION_AFTER = 2
 """The second refusal of a case goes to consultation."""

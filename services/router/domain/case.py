@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES, allowed
 from shared.contracts.vocabulary import CaseList, Ledger, Level, Obligation, Role, Source, Stage
-from shared.runtime.road import Decision, Refusal
+from shared.runtime.decision import Decision, Refusal
 
 
 class Part(StrEnum):

@@ -12,7 +12,7 @@ from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import CaseList, Ledger, Level, ReworkCause, Role, Stage, UnitKind
-from shared.runtime.road import Decision
+from shared.runtime.decision import Decision
 
 _LEVELS = {UnitKind.STREET: Level.STREET, UnitKind.COMMUNITY: Level.COMMUNITY}
 

@@ -9,7 +9,7 @@ from services.router.domain.rules import Rules, route
 from shared.contracts import facts as f
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import ActorKind, Level, Role, Stage, Urgency
-from shared.runtime.road import Decision
+from shared.runtime.decision import Decision
 
 RULE = f.Actor(kind=ActorKind.RULE)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from services.router.domain.case import Assignment, Case, decided, nothing
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Obligation, ReworkCause, Role, Stage
-from shared.runtime.road import Decision
+from shared.runtime.decision import Decision
 
 CLOCK = f.Actor(kind=ActorKind.CLOCK)
 

@@ -12,9 +12,10 @@ from services.feedback.store import PostgresReviews
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES
 from shared.contracts.vocabulary import Obligation, ReworkCause, Satisfaction, Source
+from shared.runtime.decision import DoorKey, FromDoor, Input
 from shared.runtime.postgres import JsonStates, PostgresStore, open_pool
 from shared.runtime.problems import Refused
-from shared.runtime.road import DoorKey, FromDoor, Input, Road
+from shared.runtime.road import Road
 from shared.runtime.service import decide_with
 from tests.unit.feedback.histories import (
     CASE,

@@ -15,8 +15,9 @@ from services.router.domain.case import Case
 from services.router.main import with_district
 from services.router.store import CaseStates, PostgresCases
 from shared.contracts.vocabulary import Obligation, Role, Stage
+from shared.runtime.decision import Fate
 from shared.runtime.postgres import PostgresStore, open_pool
-from shared.runtime.road import Fate, Road
+from shared.runtime.road import Road
 from shared.runtime.service import decide_with
 from tests.unit.router.memory import MemoryCases, MemoryRouter, NoRelay
 from tests.unit.router.stories import (

@@ -16,7 +16,8 @@ from deploy.local.stack import LocalStack
 from shared.contracts.envelope import MAXIMUM_BYTES
 from shared.contracts.facts import ReportProgressed
 from shared.contracts.topics import SHARDS, dead_letter_topic
-from shared.runtime.road import Fate, Unavailable
+from shared.runtime.decision import Fate
+from shared.runtime.road import Unavailable
 from tests.integration.runtime.toys import District, Toy, ask, case, report, report_bytes
 from tests.integration.runtime.waiting import eventually
 

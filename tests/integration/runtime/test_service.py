@@ -16,10 +16,10 @@ from pydantic import SecretStr
 from shared.contracts.facts import ReportProgressed
 from shared.contracts.topics import dead_letter_topic
 from shared.contracts.vocabulary import ActorKind
+from shared.runtime.decision import Decision
 from shared.runtime.door import command
 from shared.runtime.identity import Identity, issue
 from shared.runtime.postgres import JsonStates
-from shared.runtime.road import Decision
 from shared.runtime.service import Handler, Running, Service, build_app
 from shared.runtime.settings import ServiceSettings
 from tests.integration.runtime.toys import District, Notes, case, decide, report_bytes

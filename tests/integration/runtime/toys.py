@@ -20,11 +20,12 @@ from shared.contracts.envelope import Envelope, decode, encode
 from shared.contracts.facts import ReportProgressed
 from shared.contracts.topics import SHARDS, dead_letter_topic
 from shared.runtime.consumer import Consumer
+from shared.runtime.decision import Decision, DoorKey, FromDoor, Input, Refusal
 from shared.runtime.kafka import KafkaPublisher
 from shared.runtime.log import GENESIS, Head, Row, verify_chain
 from shared.runtime.postgres import JsonStates, PostgresStore, open_pool
 from shared.runtime.relay import Relay, no_projection
-from shared.runtime.road import Decision, DoorKey, FromDoor, Input, Refusal, Road
+from shared.runtime.road import Road
 from shared.runtime.settings import KafkaSettings
 from tests.conftest import Database
 from tests.integration.runtime.waiting import eventually

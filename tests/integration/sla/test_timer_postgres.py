@@ -24,9 +24,10 @@ from shared.contracts.envelope import decode
 from shared.contracts.topics import CASES, SHARDS, shard_of
 from shared.contracts.vocabulary import Stage, Urgency
 from shared.runtime import failpoints
+from shared.runtime.decision import Fate, FromLog, Input
 from shared.runtime.log import GENESIS, Head, Row, verify_chain
 from shared.runtime.postgres import PostgresStore, open_pool
-from shared.runtime.road import Fate, FromLog, Input, Road
+from shared.runtime.road import Road
 from shared.runtime.service import decide_with
 from tests.unit.sla import builders as b
 

@@ -23,9 +23,7 @@ def test_what_the_user_said_about_certificates_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("home", ["", "/no/such/folder"])
-def test_without_a_home_the_project_is_home(
-    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_home_the_project_is_home(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "CACHE", str(tmp_path / "cache"))
     environment = {"HOME": home}
     bootstrap.settle_environment(environment)

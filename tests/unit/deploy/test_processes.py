@@ -39,18 +39,14 @@ def test_only_intake_can_read_who_blew_a_whistle() -> None:
 
 
 def test_the_users_settings_reach_the_services_and_the_rest_does_not() -> None:
-    told = telling(CHUISHAO_SETUP="/my/district", CHUISHAO_KAFKA_SASL_USERNAME="me", AWS_SECRET="x").service(
-        INTAKE
-    )
+    told = telling(CHUISHAO_SETUP="/my/district", CHUISHAO_KAFKA_SASL_USERNAME="me", AWS_SECRET="x").service(INTAKE)
     assert told["CHUISHAO_SETUP"] == "/my/district"
     assert told["CHUISHAO_KAFKA_SASL_USERNAME"] == "me"
     assert "AWS_SECRET" not in told
 
 
 def test_a_proxy_is_not_asked_for_this_machine() -> None:
-    assert (
-        telling(NO_PROXY="intra.example").service(INTAKE)["NO_PROXY"] == "intra.example,127.0.0.1,localhost"
-    )
+    assert telling(NO_PROXY="intra.example").service(INTAKE)["NO_PROXY"] == "intra.example,127.0.0.1,localhost"
 
 
 @pytest.mark.parametrize(

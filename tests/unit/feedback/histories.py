@@ -18,7 +18,7 @@ from shared.contracts.vocabulary import (
     Stage,
     Urgency,
 )
-from shared.runtime.road import Decision, FromDoor, Input
+from shared.runtime.decision import Decision, FromDoor, Input
 from shared.runtime.service import decide_with
 
 CASE = UUID("01938000-0000-7000-8000-000000000001")

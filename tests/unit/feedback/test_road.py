@@ -10,7 +10,7 @@ from services.feedback.domain.commands import AnswerAsResident, CheckResult, Rat
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES, shard_of
 from shared.contracts.vocabulary import Obligation, Satisfaction
-from shared.runtime.road import DoorKey, Fate, FromDoor, Input, Outcome
+from shared.runtime.decision import DoorKey, Fate, FromDoor, Input, Outcome
 from tests.unit.feedback.histories import (
     CASE,
     COMMUNITY,

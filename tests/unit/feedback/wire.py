@@ -10,9 +10,9 @@ from shared.contracts.envelope import Envelope, encode
 from shared.contracts.facts import Fact
 from shared.contracts.topics import shard_of
 from shared.runtime.consumer import to_input
+from shared.runtime.decision import Input, Letter
 from shared.runtime.log import GENESIS, Head, Row, after, next_row
 from shared.runtime.relay import Message, log_message
-from shared.runtime.road import Input, Letter
 from tests.unit.feedback.histories import NOW
 
 

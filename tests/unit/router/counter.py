@@ -15,9 +15,9 @@ from shared.contracts import facts as f
 from shared.contracts.topics import shard_of
 from shared.contracts.vocabulary import ActorKind
 from shared.runtime import problems
+from shared.runtime.decision import Fate
 from shared.runtime.door import Door
 from shared.runtime.identity import ApiKey, Gatekeeper, Identity, issue
-from shared.runtime.road import Fate
 from tests.unit.router.memory import MemoryCases, MemoryRouter
 from tests.unit.router.stories import CASE, TREE, Said
 

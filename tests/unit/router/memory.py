@@ -14,9 +14,10 @@ from shared.contracts.envelope import Envelope, decode, encode
 from shared.contracts.topics import DEADLINES, FEEDBACK, WHISTLES, reports_topic, shard_of
 from shared.contracts.vocabulary import Stage
 from shared.runtime.consumer import to_input
+from shared.runtime.decision import DoorKey, FromDoor, Input, Letter, Outcome
 from shared.runtime.log import Head, Row, verify_chain
 from shared.runtime.memory import MemoryStates, MemoryStore
-from shared.runtime.road import DoorKey, FromDoor, Input, Letter, Outcome, Road
+from shared.runtime.road import Road
 from shared.runtime.service import decide_with
 from tests.unit.router.stories import CASE, DISTRICT, NOW, Said
 

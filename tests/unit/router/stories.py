@@ -23,7 +23,7 @@ from shared.contracts.vocabulary import (
     UnitKind,
     Urgency,
 )
-from shared.runtime.road import Decision, FromDoor, Input
+from shared.runtime.decision import Decision, FromDoor, Input
 
 NOW = datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
 CASE = UUID("01938000-0000-7000-8000-000000000001")

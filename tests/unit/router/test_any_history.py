@@ -16,7 +16,7 @@ from services.router.main import HANDLERS
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES, allowed
 from shared.contracts.vocabulary import ActorKind, Obligation, ReworkCause, Role, Source, Stage
-from shared.runtime.road import Fate, Input, Outcome
+from shared.runtime.decision import Fate, Input, Outcome
 from tests.unit.router.memory import MemoryRouter
 from tests.unit.router.stories import (
     CASE,
@@ -55,6 +55,7 @@ from tests.unit.router.stories import (
 
 EVERYBODY = (WATER, MARKET, PARKS, STREET, COMMUNITY, HUB, "nobody-at-all")
 Pick: TypeAlias = Callable[[Sequence[Any]], Any]
+REPORTS: list[Callable[[str], Said]] = [signs_in, refuses, progresses, finishes]
 OF_ONE_ROUND = (f.FeedbackChecked, f.FeedbackConcluded)
 
 
@@ -62,7 +63,7 @@ class AnyHistory(RuleBasedStateMachine):
     """One case. `folded` is what its log makes of it, `steps` the facts with the case before and after each."""
 
     @initialize(
-        category=st.sampled_from([FOR_WATER, FOR_SHOPS, FOR_STREET, FOR_NOBODY]),
+        category=st.sampled_from([FOR_SHOPS, FOR_NOBODY, FOR_WATER, FOR_STREET, FOR_SHOPS, FOR_NOBODY]),
         source=st.sampled_from([Source.COMMUNITY, Source.HOTLINE_12345]),
         needs_verification=st.booleans(),
         self_handled=st.booleans(),
@@ -133,6 +134,25 @@ class AnyHistory(RuleBasedStateMachine):
         if steps:
             outcome = self.tell(data.draw(st.sampled_from(steps)))
             assert outcome.fate is Fate.DONE, outcome
+
+    @rule(data=st.data(), unit=st.sampled_from(EVERYBODY), over_http=st.booleans())
+    def the_usual_said_by_another(self, data: st.DataObject, unit: str, over_http: bool) -> None:
+        """Whoever has no part is refused; so is whoever rules in the hub's stead."""
+        said = [step for step in sensible(self.case, self.now) if isinstance(step, Said) and step.unit != unit]
+        if said:
+            message = data.draw(st.sampled_from(said)).message
+            outcome = self.tell(Said(message, unit), over_http)
+            if not isinstance(message, f.Report) or self.case.assignment_of(unit) is None:
+                assert outcome.fate in (Fate.REFUSED, Fate.BURIED), outcome
+
+    @rule(data=st.data(), say=st.sampled_from(REPORTS), over_http=st.booleans())
+    def one_that_has_a_part_reports(self, data: st.DataObject, say: Callable[[str], Said], over_http: bool) -> None:
+        if self.case.present:
+            self.tell(say(data.draw(st.sampled_from(self.case.present)).unit), over_http)
+
+    @rule(say=st.sampled_from([dispatches, upholds]), units=st.lists(st.sampled_from(EVERYBODY[:5]), max_size=2))
+    def the_hub_assigns(self, say: Callable[..., Said], units: list[str]) -> None:
+        self.tell(say(*units))
 
     @rule(data=st.data(), over_http=st.booleans())
     def anything(self, data: st.DataObject, over_http: bool) -> None:
@@ -207,7 +227,7 @@ def anything_at_all(case: Case, now: datetime, pick: Pick) -> object:
     unit, by = pick(concerned), pick([HUB, HUB, *(one.unit for one in case.present), COMMUNITY])
     round_ = case.round + pick([0, 1, -1])
     sayings: list[Callable[[], object]] = [
-        lambda: pick([signs_in, refuses, progresses, finishes])(unit),
+        lambda: pick(REPORTS)(unit),
         lambda: pick([dispatches, upholds])(unit, *pick([(), (pick(concerned),)]), by=by),
         lambda: pick([dismisses, orders_rework])(by=by),
         lambda: pick([passed, failed])(round_),
@@ -312,7 +332,7 @@ def at_work(case: Case) -> Iterator[object]:
 
 TestAnyHistory = AnyHistory.TestCase
 TestAnyHistory.settings = settings(
-    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from shared.runtime import failpoints
 from shared.runtime.consumer import Consumer, to_input
+from shared.runtime.decision import Fate, FromDeadLetter, FromDoor, FromLog, Input, Outcome
 from shared.runtime.log import Row
 from shared.runtime.memory import MemoryTransaction
 from shared.runtime.relay import Ownership, Relay
-from shared.runtime.road import Fate, Find, FromDeadLetter, FromDoor, FromLog, Input, Outcome, Road
+from shared.runtime.road import Find, Road
 from tests.unit.runtime.simulated import SimulatedStore, State
 from tests.unit.runtime.simulation import Parts
 

@@ -13,15 +13,11 @@ from aiokafka.errors import CommitFailedError
 
 from shared.contracts.facts import ReportProgressed
 from shared.contracts.topics import CASES, DEADLINES, WHISTLES
+from shared.runtime.decision import Decision, Input, Refusal
 from shared.runtime.log import Row
 from shared.runtime.memory import MemoryStates, MemoryStore, MemoryTransaction
 from shared.runtime.relay import Message
-from shared.runtime.road import (
-    Decision,
-    Input,
-    Refusal,
-    Versioned,
-)
+from shared.runtime.road import Versioned
 
 if TYPE_CHECKING:
     from tests.unit.runtime.simulation import Process, World

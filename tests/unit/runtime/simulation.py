@@ -21,17 +21,9 @@ from aiokafka import TopicPartition
 from shared.contracts.facts import ReportProgressed
 from shared.runtime import failpoints
 from shared.runtime.consumer import Consumer, to_input
+from shared.runtime.decision import DoorKey, Fate, FromDeadLetter, FromDoor, Input, Letter, Outcome
 from shared.runtime.relay import Relay, no_projection
-from shared.runtime.road import (
-    DoorKey,
-    Fate,
-    FromDeadLetter,
-    FromDoor,
-    Input,
-    Letter,
-    Outcome,
-    Road,
-)
+from shared.runtime.road import Road
 from shared.runtime.settings import KafkaSettings
 from tests.unit.runtime.invariants import Broken, check, expect, read
 from tests.unit.runtime.simulated import (

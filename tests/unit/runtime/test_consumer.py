@@ -11,7 +11,7 @@ import pytest
 
 from shared.contracts.envelope import encode
 from shared.runtime.consumer import NO_CASE, Gaps, to_input
-from shared.runtime.road import DoorKey, Fate, FromDoor, FromLog, Input, Outcome
+from shared.runtime.decision import DoorKey, Fate, FromDoor, FromLog, Input, Outcome
 from tests.unit.runtime.test_codec import EVENT, OUTSIDE, structured
 from tests.unit.runtime.toys import from_door, from_log
 

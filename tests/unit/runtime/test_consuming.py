@@ -12,7 +12,8 @@ from aiokafka.errors import CommitFailedError, KafkaConnectionError
 from shared.contracts.envelope import encode
 from shared.contracts.facts import ReportProgressed
 from shared.runtime.consumer import Consumer
-from shared.runtime.road import Fate, Input, Outcome, Road
+from shared.runtime.decision import Fate, Input, Outcome
+from shared.runtime.road import Road
 from shared.runtime.settings import KafkaSettings
 from tests.unit.runtime.test_codec import EVENT
 from tests.unit.runtime.test_consumer import Record

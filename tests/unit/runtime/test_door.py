@@ -13,10 +13,11 @@ from pydantic import BaseModel
 from shared.contracts.facts import ReportProgressed
 from shared.contracts.vocabulary import ActorKind
 from shared.runtime import problems
+from shared.runtime.decision import Fate, Input, Outcome
 from shared.runtime.door import MOST_AT_ONCE, MOST_WAITING, Door, command
 from shared.runtime.identity import Identity
 from shared.runtime.problems import Refused
-from shared.runtime.road import Fate, Input, Outcome, Unavailable
+from shared.runtime.road import Unavailable
 from tests.unit.runtime.toys import CASE, Toy, from_door
 
 

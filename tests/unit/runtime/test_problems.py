@@ -10,8 +10,8 @@ from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field
 
 from shared.runtime import problems
+from shared.runtime.decision import Refusal
 from shared.runtime.problems import MAXIMUM_BODY, MEDIA_TYPE, Refused
-from shared.runtime.road import Refusal
 
 
 class Said(BaseModel):

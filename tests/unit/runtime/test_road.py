@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from shared.contracts.envelope import decode
+from shared.runtime.decision import Decision, Fate, FromDeadLetter, Input
 from shared.runtime.memory import Away, MemoryStore, MemoryTransaction
-from shared.runtime.road import Decision, Fate, FromDeadLetter, Input, Unavailable
+from shared.runtime.road import Unavailable
 from tests.unit.runtime.toys import CASE, NOW, OTHER_CASE, Toy, from_door, from_log, report
 
 

@@ -6,20 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from shared.contracts.facts import ReportProgressed
+from shared.runtime.decision import Decision, DoorKey, FromDoor, FromLog, Input, Letter, Origin, Refusal
 from shared.runtime.log import Row
 from shared.runtime.memory import MemoryStates, MemoryStore, MemoryTransaction
-from shared.runtime.road import (
-    Decision,
-    DoorKey,
-    FromDoor,
-    FromLog,
-    Input,
-    Letter,
-    Origin,
-    Refusal,
-    Road,
-    Versioned,
-)
+from shared.runtime.road import Road, Versioned
 
 CASE, OTHER_CASE = UUID(int=12), UUID(int=13)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

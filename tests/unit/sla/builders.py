@@ -26,7 +26,7 @@ from shared.contracts.vocabulary import (
     UnitKind,
     Urgency,
 )
-from shared.runtime.road import FromTimer, Input
+from shared.runtime.decision import FromTimer, Input
 
 HUB, STREET, COMMUNITY, WATER, POWER = "hub", "street", "community", "util-water", "util-power"
 POLICY = Path("deploy/district/policy.yaml")

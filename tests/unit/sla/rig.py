@@ -14,9 +14,10 @@ from services.sla.timer import Timer
 from shared.contracts import facts as f
 from shared.contracts.envelope import decode
 from shared.contracts.topics import CASES, SHARDS, shard_of
+from shared.runtime.decision import FromLog, Input, Outcome
 from shared.runtime.log import Row
 from shared.runtime.memory import MemoryStore
-from shared.runtime.road import FromLog, Input, Outcome, Road
+from shared.runtime.road import Road
 from shared.runtime.service import decide_with
 from tests.unit.sla import builders as b
 

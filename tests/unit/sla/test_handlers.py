@@ -11,7 +11,7 @@ from shared.contracts.envelope import Envelope, decode, encode
 from shared.contracts.facts import CaseFact, CaseOpened, CaseOverdue
 from shared.contracts.topics import CASES
 from shared.contracts.vocabulary import Obligation
-from shared.runtime.road import FromLog, FromTimer, Input, Letter
+from shared.runtime.decision import FromLog, FromTimer, Input, Letter
 from tests.unit.sla import builders as b
 
 NINE = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
