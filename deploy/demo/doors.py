@@ -13,6 +13,7 @@ import httpx
 from shared.contracts.vocabulary import ActorKind
 from shared.runtime.identity import Identity, issue
 
+AT_ONCE = 32
 PATIENCE_SECONDS = 90.0
 NOT_YET = frozenset({404, 429, 500, 502, 503, 504})
 """Answers that may change by waiting: the fact an action rests on is still on its way."""
@@ -34,7 +35,9 @@ class Doors:
         self._signing_key = signing_key
         self._hotline_key = hotline_key
         self._tokens: dict[tuple[str, str | None], str] = {}
-        limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
+        limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
+        # Waiting for a turn here is cheap; the client's own queue is searched through for every request.
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._http = httpx.AsyncClient(timeout=20, limits=limits, trust_env=False)
 
     async def close(self) -> None:
@@ -64,7 +67,8 @@ class Doors:
         until = loop.time() + PATIENCE_SECONDS
         while True:
             try:
-                answer = await self._http.get(self._urls[service] + path, headers=who)
+                async with self._turns:
+                    answer = await self._http.get(self._urls[service] + path, headers=who)
                 if answer.status_code == NOT_FOUND:
                     return {}
                 if answer.is_success:
@@ -96,13 +100,14 @@ class Doors:
         delay = 0.05
         while True:
             try:
-                answer = await self._http.post(
-                    self._urls[service] + path,
-                    headers=headers,
-                    json=body if content is None else None,
-                    content=content,
-                    timeout=20 if content is None else 600,
-                )
+                async with self._turns:
+                    answer = await self._http.post(
+                        self._urls[service] + path,
+                        headers=headers,
+                        json=body if content is None else None,
+                        content=content,
+                        timeout=20 if content is None else 600,
+                    )
                 if answer.is_success:
                     told: dict[str, Any] = answer.json()
                     return told

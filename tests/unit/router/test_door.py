@@ -371,10 +371,11 @@ async def test_reading_says_no(
     is_no(await counter.get(path, who), status, code, field)
 
 
-async def test_statistics_are_for_whoever_is_known(counter: OpenCounter) -> None:
+async def test_statistics_are_for_staff(counter: OpenCounter) -> None:
     await several(counter)
-    shown = (await counter.get("/statistics", HOTLINE)).json()
+    shown = (await counter.get("/statistics", AT_THE_HUB)).json()
     assert (shown["total"], shown["open"]) == (5, 5)
+    is_no(await counter.get("/statistics", HOTLINE), 403, "staff_only", None)
 
 
 @pytest.mark.parametrize("stage", [stage for stage in WAITS_IN if stage is not None])

@@ -4,11 +4,11 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
 from services.workbench.main import Workbench
 from shared.contracts.vocabulary import Stage
@@ -287,15 +287,18 @@ async def test_a_page_that_fails_says_so_and_shows_nothing_of_the_inside(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("inside")
 
+    logged: list[str] = []
     monkeypatch.setattr("services.workbench.timeline.clocks", fail)
+    monkeypatch.setattr(
+        "services.workbench.pages.logger", SimpleNamespace(error=lambda event, **_: logged.append(event))
+    )
     parts, app = kit.workbench(tmp_path, Upstream())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://workbench") as client:
-        with capture_logs() as logged:
-            response = await client.get(f"/cases/{NUMBER}")
+        response = await client.get(f"/cases/{NUMBER}")
     await parts.services.close()
     assert response.status_code == 500
-    assert [line["event"] for line in logged] == ["a page failed"]
+    assert logged == ["a page failed"]
     assert "页面出错了" in response.text
     assert "ZeroDivision" not in response.text
     assert "default-src 'none'" in response.headers["content-security-policy"]
