@@ -8,7 +8,7 @@ import pytest
 from deploy.local.places import PROJECT
 
 DOCUMENTS = sorted([*(PROJECT / "docs").rglob("*.md"), *PROJECT.glob("*.md")])
-REGISTRIES = re.compile(r"\b(pypi\.org|docker\.io|hub\.docker\.com|ghcr\.io|quay\.io|registry\.npmjs\.org)\b")
+REGISTRIES = re.compile(r"\b[\w.-]*\b(pypi|docker|ghcr|quay|npmjs|maven)\.(org|io|com)\b")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?!https?:|mailto:)([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
