@@ -7,12 +7,9 @@ from pathlib import Path
 from aiokafka.errors import KafkaError
 
 from shared.contracts.topics import TOPICS, assignments_topic, dead_letter_topic, reports_topic
-from shared.contracts.units import UnitTree, read_units
-from shared.contracts.vocabulary import UnitKind
+from shared.contracts.units import HANDLING_KINDS, UnitTree, read_units
 from shared.runtime.kafka import create_topics
 from shared.runtime.settings import KafkaSettings, ServiceSettings
-
-HANDLING_KINDS = (UnitKind.STREET, UnitKind.COMMUNITY, UnitKind.DEPARTMENT, UnitKind.UTILITY)
 
 
 def topic_names(tree: UnitTree) -> list[str]:

@@ -4,7 +4,6 @@ Each acts when a topic says it is their turn: units on `assignments.<unit>`, the
 told twice; each acts once, by the event's id, and their requests carry keys made from it.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
@@ -205,9 +204,3 @@ class Cast:
         unit = fact.unit if same else self._another(case_id, fact.unit)
         body = {"units": [unit], "reason": "经会商，指定该单位办理，不得再退。"}
         await self._doors.post("router", f"/cases/{case_id}/dispatch", self._hub(), body, key=key)
-
-
-async def settled(tasks: set[asyncio.Task[None]]) -> None:
-    """Wait until nobody acts any more."""
-    while tasks:
-        await asyncio.wait(set(tasks))

@@ -49,9 +49,6 @@ class Doors:
     def resident(self, name: str) -> dict[str, str]:
         return self._bearer(Identity(kind=ActorKind.RESIDENT, person=name))
 
-    def operator(self) -> dict[str, str]:
-        return self._bearer(Identity(kind=ActorKind.STAFF, person="operator", operator=True))
-
     def hotline(self) -> dict[str, str]:
         return {"X-API-Key": self._hotline_key}
 

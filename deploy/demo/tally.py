@@ -41,7 +41,6 @@ class Tally:
     """Counts of one rehearsal. Cases that were there before it are not counted."""
 
     accepted: int = 0
-    unanswered: int = 0
     stages: dict[UUID, Stage] = field(default_factory=dict)
     branches: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(BRANCHES, 0)))
     seen: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -49,7 +48,6 @@ class Tally:
     assigned_at: dict[UUID, float] = field(default_factory=dict)
     first_accepted: float | None = None
     last_closed: float | None = None
-    sentences: list[str] = field(default_factory=list)
 
     @property
     def by_stage(self) -> Counter[Stage]:

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.contracts.vocabulary import UnitKind
 
+HANDLING_KINDS = (UnitKind.STREET, UnitKind.COMMUNITY, UnitKind.DEPARTMENT, UnitKind.UTILITY)
+"""Units that cases are assigned to; each has its topics."""
+
 
 class Unit(BaseModel):
     """One unit of the district.

@@ -6,11 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.router.domain.case import Assignment, Case, Part, decided, evolve, refused
 from services.router.domain.opening import assign_all
-from services.router.domain.rules import HANDLING_KINDS, default_ledger
+from services.router.domain.rules import default_ledger
 from services.router.domain.verdicts import rework
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
-from shared.contracts.units import UnitTree
+from shared.contracts.units import HANDLING_KINDS, UnitTree
 from shared.contracts.vocabulary import CaseList, Ledger, Level, ReworkCause, Role, Stage, UnitKind
 from shared.runtime.decision import Decision
 

@@ -12,11 +12,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared.contracts.facts import Matter, Reason
-from shared.contracts.units import UnitTree
+from shared.contracts.units import HANDLING_KINDS, UnitTree
 from shared.contracts.vocabulary import AppealType, Ledger, Level, Source, UnitKind, Urgency
-
-HANDLING_KINDS = (UnitKind.STREET, UnitKind.COMMUNITY, UnitKind.DEPARTMENT, UnitKind.UTILITY)
-"""Who can be given a case."""
 
 
 class _Entry(BaseModel):
