@@ -10,12 +10,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy import operate
+from deploy import ledger, operate
 from deploy.check import command as checking
 from deploy.demo.command import demo
 from deploy.local.errors import StackError
 from deploy.local.places import DEFAULT_FOLDER
 from deploy.local.stack import LocalStack, ProcessStatus, stacks_under_var
+from deploy.org import command as organisation
+from deploy.rules import command as rules
 
 app = typer.Typer(
     name="chuishao",
@@ -101,7 +103,10 @@ def _show(processes: list[ProcessStatus]) -> None:
 
 app.command()(demo)
 operate.register(app)
+ledger.register(app)
 checking.register(app)
+organisation.register(app)
+rules.register(app)
 
 
 if __name__ == "__main__":

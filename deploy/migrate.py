@@ -2,19 +2,31 @@
 
 Migrations are SQL files, run once each in a transaction of their own and remembered with their hash; a file
 that was changed after it ran is refused. Two migrations at once wait for each other.
+
+The schema `district` has the district's set-up for all services. A new installation begins with the files of the
+set-up folder; later versions are imported (`chuishao org import`), and the files are looked at no more.
 """
 
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from services.router.setup import PARTS, File, import_file
+from shared.contracts.faults import SetupInvalid
+from shared.contracts.units_file import text_of
+from shared.runtime.district import begin_import, present
+from shared.runtime.settings import ServiceSettings
+
 SERVICES = ("intake", "router", "sla", "feedback", "workbench")
+DISTRICT = "district"
 ROOT = Path(__file__).resolve().parent.parent
+DISTRICT_MIGRATIONS = ROOT / "shared" / "runtime" / "sql" / "district" / "migrations"
 LOCK = 7_301_199
 
 
@@ -34,29 +46,64 @@ async def migrate(connection: Any, service: str, password: str) -> list[str]:
     """Bring one service's schema to this release and return the names of what was run."""
     role = f"chuishao_{service}"
     await _ensure_role(connection, role, service, password)
-    await connection.execute(f"create schema if not exists {service}")
-    await connection.execute(f"set search_path = {service}")
+    run = await _bring(connection, service, {f"{path.parts[-4]}/{path.name}": path for path in migrations_of(service)})
+    await _grant(connection, service, role)
+    return run
+
+
+async def migrate_district(connection: Any) -> list[str]:
+    """Bring the set-up's schema to this release. All services' roles may read it; the router's may add to it."""
+    run = await _bring(
+        connection, DISTRICT, {f"{DISTRICT}/{path.name}": path for path in sorted(DISTRICT_MIGRATIONS.glob("*.sql"))}
+    )
+    for service in SERVICES:
+        role = f"chuishao_{service}"
+        if await connection.fetchval("select 1 from pg_roles where rolname = $1", role):
+            await connection.execute(f'grant usage on schema {DISTRICT} to "{role}"')
+            await connection.execute(f'grant select on {DISTRICT}.version, {DISTRICT}.in_force to "{role}"')
+    if await connection.fetchval("select 1 from pg_roles where rolname = 'chuishao_router'"):
+        await connection.execute(f"grant insert on {DISTRICT}.version to chuishao_router")
+        await connection.execute(f"grant insert, update on {DISTRICT}.in_force to chuishao_router")
+    return run
+
+
+async def begin_with(connection: Any, folder: Path) -> list[str]:
+    """Put the set-up folder's files in force where nothing is yet, and return what was imported."""
+    imported = []
+    for part in PARTS.values():
+        path = folder / part.file
+        async with connection.transaction():
+            await begin_import(connection)
+            if path.exists() and await present(connection, part.kind) is None:
+                file = File(text_of(path.read_bytes()), "yaml", part.file)
+                prepared, _ = await import_file(connection, part, file, "deploy.migrate", "the set-up folder")
+                imported.append(f"{part.kind.name} {prepared.label}")
+    return imported
+
+
+async def _bring(connection: Any, schema: str, migrations: Mapping[str, Path]) -> list[str]:
+    """Run what was not run yet in a schema."""
+    await connection.execute(f"create schema if not exists {schema}")
+    await connection.execute(f"set search_path = {schema}")
     await connection.execute(
         "create table if not exists migration (name text primary key, sha256 text not null, "
         "run_at timestamptz not null default clock_timestamp())"
     )
     ran = dict(await connection.fetch("select name, sha256 from migration"))
     run: list[str] = []
-    for path in migrations_of(service):
-        name = f"{path.parent.parent.parent.name}/{path.name}"
+    for name, path in migrations.items():
         text = path.read_text(encoding="utf-8")
         digest = sha256(text.encode()).hexdigest()
         if name in ran:
             if ran[name] != digest:
                 raise MigrationRefused(
-                    f"{name} was changed after it ran in schema {service}: put it back and add a new file instead"
+                    f"{name} was changed after it ran in schema {schema}: put it back and add a new file instead"
                 )
             continue
         async with connection.transaction():
             await connection.execute(text)
             await connection.execute("insert into migration (name, sha256) values ($1, $2)", name, digest)
         run.append(name)
-    await _grant(connection, service, role)
     return run
 
 
@@ -81,14 +128,17 @@ async def _grant(connection: Any, service: str, role: str) -> None:
         await connection.execute(f'revoke update, delete, truncate on {service}.log from "{role}"')
 
 
-async def migrate_all(admin_url: str, passwords: dict[str, str]) -> None:
-    """Bring every service's schema to this release."""
+async def migrate_all(admin_url: str, passwords: dict[str, str], setup: Path) -> None:
+    """Bring every schema to this release, and put a set-up in force where there is none."""
     connection = await asyncpg.connect(admin_url, timeout=10)
     try:
         await connection.execute("select pg_advisory_lock($1)", LOCK)
         for service in SERVICES:
             run = await migrate(connection, service, passwords[service])
-            print(f"{service}: {', '.join(run) if run else 'up to date'}")
+            print(f"{service}: {', '.join(run) or 'up to date'}")
+        print(f"{DISTRICT}: {', '.join(await migrate_district(connection)) or 'up to date'}")
+        for imported in await begin_with(connection, setup):
+            print(f"in force: {imported}")
     finally:
         await connection.close()
 
@@ -101,8 +151,8 @@ def main() -> int:
         print(f"migrate: set {missing.args[0]}", file=sys.stderr)
         return 2
     try:
-        asyncio.run(migrate_all(admin_url, passwords))
-    except (MigrationRefused, OSError, asyncpg.PostgresError) as error:
+        asyncio.run(migrate_all(admin_url, passwords, ServiceSettings().setup))
+    except (MigrationRefused, SetupInvalid, OSError, asyncpg.PostgresError) as error:
         print(f"migrate: {error}", file=sys.stderr)
         return 1
     return 0

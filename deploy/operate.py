@@ -1,29 +1,22 @@
 """What an operator does to a running system over HTTP: tokens, dead letters, republishing a log."""
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local.errors import StackError
+from deploy.asking import LOG_SERVICES, Folder, ask, signing_key
 from deploy.local.places import DEFAULT_FOLDER
-from deploy.local.stack import LocalStack
 from shared.contracts.vocabulary import ActorKind
 from shared.runtime.identity import Identity, issue
-
-LOG_SERVICES = ("intake", "router", "sla", "feedback")
 
 dlq = typer.Typer(name="dlq", help="Dead letters: what could not be handled, and the way back.", no_args_is_help=True)
 log = typer.Typer(name="log", help="The services' logs.", no_args_is_help=True)
 console = Console()
 
-Folder = Annotated[Path, typer.Option(help="folder of the local stack; CHUISHAO_<SERVICE>_URL wins over it")]
 Service = Annotated[str, typer.Argument(help=f"one of {', '.join(LOG_SERVICES)}")]
 
 
@@ -44,7 +37,7 @@ def token(
 ) -> None:
     """Print an access token for a person, signed with CHUISHAO_SIGNING_KEY (or the local stack's)."""
     identity = Identity(kind=kind, person=person, unit=unit, operator=operator)
-    typer.echo(issue(identity, _signing_key(folder), datetime.now(UTC), timedelta(hours=hours)))
+    typer.echo(issue(identity, signing_key(folder), datetime.now(UTC), timedelta(hours=hours)))
 
 
 @dlq.command("list")
@@ -57,7 +50,7 @@ def list_letters(
     found = [
         {"service": name, **letter}
         for name in ([service] if service else LOG_SERVICES)
-        for letter in _ask("GET", name, "/dead-letters", folder)["dead_letters"]
+        for letter in ask("GET", name, "/dead-letters", folder)["dead_letters"]
     ]
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -79,13 +72,13 @@ def list_letters(
 @dlq.command("show")
 def show_letter(service: Service, number: int, folder: Folder = DEFAULT_FOLDER) -> None:
     """Show one dead letter whole: its message, where it lay, and why it could not be handled."""
-    console.print_json(json.dumps(_ask("GET", service, f"/dead-letters/{number}", folder), ensure_ascii=False))
+    console.print_json(json.dumps(ask("GET", service, f"/dead-letters/{number}", folder), ensure_ascii=False))
 
 
 @dlq.command("replay")
 def replay_letter(service: Service, number: int, folder: Folder = DEFAULT_FOLDER) -> None:
     """Send one dead letter down the road again under its original id; once in effect however often asked."""
-    console.print_json(json.dumps(_ask("POST", service, f"/dead-letters/{number}/replay", folder), ensure_ascii=False))
+    console.print_json(json.dumps(ask("POST", service, f"/dead-letters/{number}/replay", folder), ensure_ascii=False))
 
 
 @log.command("republish")
@@ -97,37 +90,4 @@ def republish(
 ) -> None:
     """Publish part of a log once more: heals a topic that lost messages. Who has them skips them."""
     body = {"shard": shard, "from_sequence": from_sequence}
-    console.print_json(json.dumps(_ask("POST", service, "/log/republish", folder, body), ensure_ascii=False))
-
-
-def _signing_key(folder: Path) -> str:
-    return os.environ.get("CHUISHAO_SIGNING_KEY") or LocalStack(folder).environment()["CHUISHAO_SIGNING_KEY"]
-
-
-def _url(service: str, folder: Path) -> str:
-    if service not in LOG_SERVICES:
-        raise typer.BadParameter(f"{service} is none of {', '.join(LOG_SERVICES)}")
-    return os.environ.get(f"CHUISHAO_{service.upper()}_URL") or LocalStack(folder).addresses.services[service]
-
-
-def _ask(method: str, service: str, path: str, folder: Path, body: object = None) -> dict[str, Any]:
-    """One request as an operator. A no, or no answer, ends the command with what was said."""
-    try:
-        identity = Identity(kind=ActorKind.STAFF, person="operator", operator=True)
-        bearer = issue(identity, _signing_key(folder), datetime.now(UTC), timedelta(minutes=5))
-        answer = httpx.request(
-            method,
-            _url(service, folder) + path,
-            headers={"Authorization": f"Bearer {bearer}"},
-            json=body,
-            timeout=30,
-            trust_env=False,
-        )
-    except (StackError, httpx.TransportError) as error:
-        typer.echo(f"chuishao: {service} does not answer: {error}. Is it running? See `make status`.", err=True)
-        raise typer.Exit(1) from None
-    if not answer.is_success:
-        typer.echo(f"chuishao: {answer.status_code} {answer.json().get('detail_en', answer.text)}", err=True)
-        raise typer.Exit(1)
-    found: dict[str, Any] = answer.json()
-    return found
+    console.print_json(json.dumps(ask("POST", service, "/log/republish", folder, body), ensure_ascii=False))

@@ -1,4 +1,7 @@
-"""Creates the topics this release uses: the case-keyed ones, and two (with their dead letters) for each unit."""
+"""Creates the topics this release uses: the case-keyed ones, and those of the units a district begins with.
+
+Those of units that are imported later, the router creates.
+"""
 
 import asyncio
 import sys
@@ -6,25 +9,18 @@ from pathlib import Path
 
 from aiokafka.errors import KafkaError
 
-from shared.contracts.topics import TOPICS, assignments_topic, dead_letter_topic, reports_topic
-from shared.contracts.units import HANDLING_KINDS, UnitTree, read_units
+from shared.contracts.topics import TOPICS, dead_letter_topic
+from shared.contracts.units import UnitTree, unit_topics
 from shared.runtime.kafka import create_topics
 from shared.runtime.settings import KafkaSettings, ServiceSettings
+from shared.runtime.setup_files import read_units
 
 
 def topic_names(tree: UnitTree) -> list[str]:
     """Every topic of a district with these units."""
     shared = [topic.name for topic in TOPICS if "<" not in topic.name]
     read_by_us = [topic.name for topic in TOPICS if "<" not in topic.name and topic.name != "hotline.replies"]
-    handling = [unit.code for unit in tree if unit.kind in HANDLING_KINDS]
-    reports = [reports_topic(code) for code in handling]
-    return [
-        *shared,
-        *map(dead_letter_topic, read_by_us),
-        *map(assignments_topic, handling),
-        *reports,
-        *map(dead_letter_topic, reports),
-    ]
+    return [*shared, *map(dead_letter_topic, read_by_us), *unit_topics(tree)]
 
 
 def apply(setup: Path) -> list[str]:

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
-from shared.contracts.units import UnitTree, read_units
+from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import UnitKind
+from shared.runtime.setup_files import read_units
 
 PROJECT = Path(__file__).resolve().parents[1]
 MESSAGES = Path(os.environ.get("CHUISHAO_DATA", PROJECT.parent / "shared" / "data")) / "citizen_messages.csv.gz"

@@ -38,7 +38,7 @@ def _measure(scratch: Scratch, report: Report) -> None:
         "select stage, count(*) from stands where service = 'router' group by stage order by stage"
     )
     report.I2.checked += sum(stages.values())
-    report.I2.measured = {"stages": stages}
+    report.I2.measured = {"stages": stages, "ledgers": _ledgers(scratch)}
 
     late = next(scratch.query("select min(fired_at - due_at), max(fired_at - due_at) from fired where step >= 0"))
     report.I3.checked += scratch.count("deadline") + scratch.count("fired")
@@ -52,6 +52,17 @@ def _measure(scratch: Scratch, report: Report) -> None:
     messages = next(scratch.query("select count(*), count(distinct id) from told"))
     report.I4.checked += scratch.count("expected") + messages[0]
     report.I4.measured = {"owed": scratch.count("expected where owed"), "messages": messages[0], "ids": messages[1]}
+
+
+def _ledgers(scratch: Scratch) -> dict[str, dict[str, int]]:
+    """How many of each ledger's cases are written off, and how many open, by the log."""
+    found: dict[str, dict[str, int]] = {}
+    for row in scratch.query(
+        "select ledger, stage in ('closed', 'archived', 'withdrawn'), count(*) from last "
+        "where ledger is not null group by 1, 2 order by 1"
+    ):
+        found.setdefault(row[0], {"written_off": 0, "open": 0})["written_off" if row[1] else "open"] = row[2]
+    return found
 
 
 def _name_the_cases(scratch: Scratch, report: Report) -> None:

@@ -12,7 +12,7 @@ from deploy.check.cases import judge
 from deploy.check.chain import Chain
 from deploy.check.logs import Bounds, Contents, ShardWalk
 from deploy.check.report import SHOWN, Finding, Report, Violation
-from deploy.check.scratch import Acknowledged, Buried, Deadline, Scratch, Stands, micros
+from deploy.check.scratch import Acknowledged, Buried, Deadline, Scratch, Stands, micros, micros_of
 from deploy.check.source import ASSIGNMENTS, LOGS, Chains, DeadLetter, DeadlineRow, Head, Source
 from deploy.check.topics import TopicWalk
 from shared.contracts.topics import SHARDS, dead_letter_topic, topic_named
@@ -187,7 +187,7 @@ class Check:
     async def _read_standings(self, service: str) -> None:
         async for standings in self._source.standings(service):
             for one in standings:
-                self._scratch.put(Stands(service, one.case_id.bytes, one.caseseq, one.stage, one.number))
+                self._scratch.put(Stands(service, one.case_id.bytes, one.caseseq, one.stage, one.number, one.ledger))
 
     async def _read_deadlines(self) -> None:
         async for rows in self._source.deadlines():
@@ -306,4 +306,6 @@ def _deadline(row: DeadlineRow) -> Deadline:
         micros(row.fired_at) if row.fired_at else None,
         micros(row.ended_at) if row.ended_at else None,
         micros(row.next_at) if row.next_at else None,
+        micros(row.paused_at) if row.paused_at else None,
+        micros_of(row.time_left) if row.time_left is not None else None,
     )

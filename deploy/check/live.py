@@ -41,10 +41,13 @@ REPORTS_READER = "chuishao.router"
 _ROWS = """
 select shard, sequence, case_id, caseseq, event, digest, hash from {service}.log
 where shard = $1 order by sequence"""
-_ROUTER_STANDINGS = "select case_id, caseseq, state ->> 'stage', state #>> '{matter,number}' from router.state"
+_ROUTER_STANDINGS = """
+select case_id, caseseq, state ->> 'stage', state #>> '{matter,number}', state ->> 'ledger' from router.state"""
 _STANDINGS = "select case_id, caseseq from {service}.state"
 _DEADLINES = """
-select case_id, unit, obligation, generation, state, warn_at, due_at, fired_at, ended_at, next_at from sla.deadline"""
+select case_id, unit, obligation, generation, state, warn_at, due_at, fired_at, ended_at, next_at,
+       paused_at, time_left
+from sla.deadline"""
 _LETTERS = """
 select number, topic, partition, "offset", kind, reason, case_id, published, replayed_at is not null
 from {service}.dead_letter order by number"""

@@ -1,4 +1,4 @@
-"""One pass over one shard of a log: its chain (I5), its sequences (I7), its cases' numbers (I6) and steps (I2).
+"""One pass over one shard of a log: its chain (I5), its sequences (I7), its cases' numbers (I6) and lives (I2, I4).
 
 What only shows when held against other tables or topics goes into the scratch.
 """
@@ -11,14 +11,15 @@ from uuid import UUID
 
 from deploy.check import units
 from deploy.check.chain import Chain, missing
+from deploy.check.life import Life
 from deploy.check.report import Report, Violation
-from deploy.check.scratch import Fired, Last, Opened, Scratch, Whistle, micros
+from deploy.check.scratch import Fired, Last, Opened, Scratch, Succeeded, Whistle, micros
 from deploy.check.source import Head, LogRow
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, Undecodable, decode
 from shared.contracts.lifecycle import allowed
 from shared.contracts.topics import shard_of
-from shared.contracts.vocabulary import Role, Stage
+from shared.contracts.vocabulary import Stage
 
 DIGEST = 16
 """Bytes kept of each event's SHA-256 to compare the topic with."""
@@ -43,11 +44,12 @@ class Contents:
 
 @dataclass(slots=True)
 class _Case:
-    """Where a case's events have left it. `known` = whether its stage can be told."""
+    """Where a case's events have left it. `known` = whether its stage can be told; `life` while its facts are whole."""
 
     caseseq: int = 0
     stage: Stage | None = None
     known: bool = True
+    life: Life | None = None
     sequence: int = 0
 
 
@@ -97,7 +99,21 @@ class ShardWalk:
             )
         for case_id, case in self._cases.items():
             stage = case.stage.value if case.stage is not None and case.known else None
-            self._scratch.put(Last(self._service, case_id.bytes, case.caseseq, stage, self._shard, case.sequence))
+            ledger = case.life.ledger.value if case.life and case.life.ledger else None
+            merged_into = case.life.into.bytes if case.life and case.life.into and case.stage is Stage.MERGED else None
+            self._scratch.put(
+                Last(
+                    self._service,
+                    case_id.bytes,
+                    case.caseseq,
+                    stage,
+                    case.life is not None,
+                    ledger,
+                    merged_into,
+                    self._shard,
+                    case.sequence,
+                )
+            )
         return self.contents
 
     def _count(self, row: LogRow) -> None:
@@ -116,16 +132,17 @@ class ShardWalk:
         self._report.I6.checked += 1
         if row.caseseq != case.caseseq + 1:
             self._report.I6.violate(self._of(row, f"caseseq {row.caseseq} follows {case.caseseq}"))
+            case.life = None
         case.caseseq = row.caseseq
 
     def _read(self, row: LogRow, case: _Case) -> None:
         if row.event is None:
-            case.known = False
+            case.known, case.life = False, None
             return
         try:
             envelope = decode(row.event)
         except Undecodable as error:
-            case.known = False
+            case.known, case.life = False, None
             self._report.I7.violate(self._of(row, f"the contracts cannot read the event: {error}"))
             return
         if envelope.time < self._bounds.kept_since:
@@ -165,10 +182,12 @@ class ShardWalk:
         case.stage, case.known = fact.stage, True
         if isinstance(fact, f.CaseOpened):
             self._scratch.put(Opened(row.case_id.bytes, fact.number, row.shard, row.sequence))
-        if isinstance(fact, f.CaseDispatched | f.CaseReworkOrdered):
-            leads = sum(made.role is Role.LEAD for made in fact.assignments)
-            if leads != 1:
-                self._report.I4.violate(self._of(row, f"{fact.NAME} names {leads} leads"))
+            case.life = Life(fact.stage, fact.matter.whistle_blower, envelope.time)
+        elif case.life is not None:
+            for invariant, why in case.life.take(fact, envelope.time):
+                self._report.findings[invariant].violate(self._of(row, why))
+        if isinstance(fact, f.CaseHandedOver):
+            self._scratch.put(Succeeded(row.case_id.bytes, fact.before, fact.unit))
         owed = row.sequence <= self._bounds.published
         for expected in units.expected(envelope, fact, row.shard, row.sequence, owed):
             self._scratch.put(expected)

@@ -47,12 +47,19 @@ class Opened(NamedTuple):
 
 
 class Last(NamedTuple):
-    """A case's last event in a service's log. `stage` None where the events do not say (redacted, unreadable)."""
+    """A case's last event in a service's log. `stage` None where the events do not say (redacted, unreadable).
+
+    `whole` = all its events could be followed, so they say on which `ledger` it stands, and into which case
+    it is merged.
+    """
 
     service: str
     case_id: bytes
     caseseq: int
     stage: str | None
+    whole: bool
+    ledger: str | None
+    merged_into: bytes | None
     shard: int
     sequence: int
 
@@ -63,6 +70,15 @@ class Stands(NamedTuple):
     caseseq: int
     stage: str | None
     number: str | None
+    ledger: str | None
+
+
+class Succeeded(NamedTuple):
+    """A unit's successor took its place in a case."""
+
+    case_id: bytes
+    before: str
+    unit: str
 
 
 class Deadline(NamedTuple):
@@ -76,6 +92,8 @@ class Deadline(NamedTuple):
     fired_at: int | None
     ended_at: int | None
     next_at: int | None
+    paused_at: int | None
+    time_left: int | None
 
 
 class Fired(NamedTuple):
@@ -136,6 +154,7 @@ TABLES: tuple[type[Any], ...] = (
     Opened,
     Last,
     Stands,
+    Succeeded,
     Deadline,
     Fired,
     Expected,
@@ -152,6 +171,16 @@ create index whistle_number on whistle (number);
 create index opened_case on opened (case_id);
 create index last_case on last (case_id, service);
 create index stands_case on stands (case_id, service);
+create index succeeded_case on succeeded (case_id, before);
+create table heir as
+with recursive followed (case_id, before, unit) as (
+    select case_id, before, unit from succeeded
+    union
+    select followed.case_id, followed.before, succeeded.unit
+    from followed join succeeded on succeeded.case_id = followed.case_id and succeeded.before = followed.unit
+)
+select * from followed;
+create index heir_case on heir (case_id, before);
 create index deadline_key on deadline (case_id, unit, obligation, generation);
 create index fired_key on fired (case_id, unit, obligation, generation, step);
 create index expected_what on expected (event, kind, unit, assignment);
@@ -247,4 +276,8 @@ def _step(step: int) -> str:
 
 
 def micros(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)
+    return micros_of(at - _EPOCH)
+
+
+def micros_of(lasting: timedelta) -> int:
+    return lasting // timedelta(microseconds=1)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -39,12 +39,13 @@ class Head(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A service's state of a case; `stage` and `number` as the router has them."""
+    """A service's state of a case; `stage`, `number` and `ledger` as the router has them."""
 
     case_id: UUID
     caseseq: int
     stage: str | None = None
     number: str | None = None
+    ledger: str | None = None
 
 
 class DeadlineRow(NamedTuple):
@@ -58,6 +59,8 @@ class DeadlineRow(NamedTuple):
     fired_at: datetime | None
     ended_at: datetime | None
     next_at: datetime | None
+    paused_at: datetime | None = None
+    time_left: timedelta | None = None
 
 
 class DeadLetter(NamedTuple):

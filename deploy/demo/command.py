@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ from deploy.check.ledger import LedgerUnreadable
 from deploy.demo import screen
 from deploy.demo.doors import Doors, Unanswered
 from deploy.demo.files import as_csv, in_parts
+from deploy.demo.reform import reform
 from deploy.demo.rehearsal import Rehearsal
 from deploy.demo.samples import samples
 from deploy.demo.tally import BRANCHES, Tally, percentile
@@ -34,8 +36,8 @@ from deploy.local.errors import StackError
 from deploy.local.places import PROJECT
 from deploy.local.processes import SERVICES
 from deploy.local.stack import LocalStack
-from shared.contracts.units import read_units
 from shared.runtime.settings import KafkaSettings
+from shared.runtime.setup_files import read_units
 
 PROCESSES = (*(service.name for service in SERVICES), "kafka", "postgresql")
 OUTPUT = PROJECT / "var" / "demo"
@@ -143,6 +145,8 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dic
     )
     tally = rehearsal.tally
     total = wanted.count if wanted.input is None else None
+    if total is not None:
+        rehearsal.change = partial(reform, setup=SETUP, fed=lambda: tally.accepted / total)
     began = time.monotonic()
     memory_before = _memory_mb()
     watcher = _Watcher(rehearsal, total, began, f"{where.services['workbench']}/board")

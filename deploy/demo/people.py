@@ -24,12 +24,15 @@ class Habits:
     """All habits of one rehearsal."""
 
     community_declines: Habit = field(default_factory=lambda: Habit(6, 2))
+    case_has_a_scene: Habit = field(default_factory=lambda: Habit(3, 1))
+    duplicate_is_none: Habit = field(default_factory=lambda: Habit(3, 1))
     unit_refuses: Habit = field(default_factory=lambda: Habit(9, 3))
     second_unit_refuses_too: Habit = field(default_factory=lambda: Habit(3, 1))
     hub_dismisses: Habit = field(default_factory=lambda: Habit(3, 2))
     hub_designates_the_same: Habit = field(default_factory=lambda: Habit(2, 1))
     critical_unit_is_late: Habit = field(default_factory=lambda: Habit(2, 0))
-    late_unit_waits_for_the_ladder: Habit = field(default_factory=lambda: Habit(3, 1))
+    late_unit_waits_for_the_ladder: Habit = field(default_factory=lambda: Habit(2, 1))
+    late_unit_waits_for_supervision: Habit = field(default_factory=lambda: Habit(2, 1))
     check_fails: Habit = field(default_factory=lambda: Habit(11, 4))
     resident_is_not_satisfied: Habit = field(default_factory=lambda: Habit(9, 3))
     resident_stays_silent: Habit = field(default_factory=lambda: Habit(14, 6))
@@ -44,5 +47,8 @@ RESULTS = (
 )
 REFUSAL_REASON = "经核实，该事项不属于本单位职责范围。"
 REFUSAL_BASIS = "《和安区街道与部门职责清单（2026年版）》第三章"
+REQUEST_REASON = "所需配件须由厂家定制，到货后方可更换。"
+REQUEST_BASIS = "《和安区诉求办理规程（2026年版）》第十二条"
+EXPLANATION = "该处已列入明年的改造计划，目前不具备施工条件，已向您当面说明，到期将再次复核。"
 CHECK_FAILED = "现场复查问题仍然存在，请返工。"
 DECLINED = "经社区上门核实，反映情况不属实。"

@@ -91,6 +91,8 @@ class Rehearsal:
     kafka: KafkaSettings
     accepted_file: Path
     per_second: float
+    change: Callable[[Cast], Coroutine[Any, Any, None]] | None = None
+    """What happens to the district meanwhile."""
     tally: Tally = field(default_factory=Tally)
     errors: list[str] = field(default_factory=list)
     feeding: bool = True
@@ -110,6 +112,8 @@ class Rehearsal:
         watching = asyncio.create_task(self._watch(cast, ready))
         try:
             await self._until_ready(watching, ready)
+            if self.change is not None:
+                self.spawn(self.change(cast))
             await self._feed(samples, csv_files)
             self.feeding = False
             while not (drained(self.tally) and not self._tasks):
@@ -175,7 +179,7 @@ class Rehearsal:
     def _see(self, cast: Cast, at: TopicPartition, value: bytes, now: float) -> None:
         envelope = decode(value)
         if at.topic in LOGS:
-            if self.tally.is_repeat(at.topic, at.partition, envelope.sequence):
+            if not self.tally.is_next(at.topic, at.partition, envelope.sequence):
                 return
             self.tally.see(envelope, now)
             if at.topic == CASES:

@@ -39,6 +39,7 @@ class Template(NamedTuple):
     title: str
     content: str
     self_handled: bool = False
+    about_the_community: bool = False
 
 
 A, U = AppealType, Urgency
@@ -222,6 +223,15 @@ TEMPLATES: tuple[Template, ...] = (
         True,
     ),
     Template(
+        ("社区服务", "居务公开"),
+        A.COMPLAINT,
+        U.NORMAL,
+        "{compound}活动室收费未公示",
+        "{compound}居民活动室收了{days}个月的费用，标准和账目一直没有公示，问过社区没有答复，希望公开账目。",
+        True,
+        True,
+    ),
+    Template(
         ("市容环境", "楼道堆物"),
         A.COMPLAINT,
         U.NORMAL,
@@ -295,6 +305,9 @@ TURNS: tuple[tuple[DoorName, Source], ...] = (
     ("whistle", Source.VISIT),
 )
 
+TWICE = (Source.SUGGESTION_BOX, Source.HOTLINE_12345)
+"""What was put into the suggestion box, somebody else calls 12345 about at once."""
+
 URGENCY_ZH = {U.CRITICAL: "特急", U.URGENT: "紧急", U.NORMAL: "一般", U.COMPLEX: "复杂"}
 APPEAL_ZH = {
     A.CONSULT: "咨询",
@@ -317,13 +330,17 @@ def samples(count: int, seed: int, units: UnitTree, at: datetime | None = None) 
     turns = cycle([turn for turn in TURNS if _possible(turn[1], units)])
     templates: list[Template] = []
     community_turns = count_from(0)  # a community handles every fourth of its own by itself
+    told, community, source = None, communities[0], Source.COMMUNITY
     for number in range(count):
         templates = templates or chance.sample(TEMPLATES, len(TEMPLATES))
-        door, source = next(turns)
-        community = chance.choice(_homes(source, communities, units))
-        by_itself = source is Source.COMMUNITY and next(community_turns) % 4 == 0
-        template = chance.choice(SELF_HANDLED) if by_itself else templates.pop()
-        told = _tell(template, community, chance)
+        (door, source), before = next(turns), source
+        if told is not None and (before, source) == TWICE:
+            told = _again(told, chance)
+        else:
+            community = chance.choice(_homes(source, communities, units))
+            by_itself = source is Source.COMMUNITY and next(community_turns) % 4 == 0
+            template = chance.choice(SELF_HANDLED) if by_itself else templates.pop()
+            told = _tell(template, community, chance)
         occurred = at - timedelta(minutes=chance.randrange(10, 24 * 60)) if at is not None else None
         yield _sample(door, source, told, community, units, f"{seed}-{number:06d}", occurred)
 
@@ -353,9 +370,19 @@ def _tell(template: Template, community: Unit, chance: random.Random) -> _Told:
         template.title.format(**places),
         template.content.format(**places),
         f"{places['road']}{places['building']}号{places['compound']}",
-        chance.choice(SURNAMES) + chance.choice(("先生", "女士")),
-        f"010-5550{chance.randrange(10_000):04d}",
+        *_somebody(chance),
     )
+
+
+def _again(told: _Told, chance: random.Random) -> _Told:
+    """The same matter in somebody else's words."""
+    name, phone = _somebody(chance)
+    return told._replace(content=f"您好，{told.content}邻居们都很着急，盼尽快处理。", name=name, phone=phone)
+
+
+def _somebody(chance: random.Random) -> tuple[str, str]:
+    name = chance.choice(SURNAMES) + chance.choice(("先生", "女士"))
+    return name, f"010-5550{chance.randrange(10_000):04d}"
 
 
 def _sample(
@@ -382,6 +409,8 @@ def _sample(
         "reporter": {"name": told.name, "phone": told.phone},
         "confidential": told.template.appeal_type is A.REPORT,
     }
+    if told.template.about_the_community:
+        body["respondent"] = community.name
     if occurred is not None:
         body["occurred_at"] = occurred.isoformat(timespec="seconds")
     if door == "order":
@@ -405,6 +434,7 @@ def _pushed(told: _Told, community: Unit, reference: str, occurred: datetime | N
         "communityCode": community.code,
         "urgencyLevel": URGENCY_ZH[told.template.urgency],
         "assignedDept": "",
+        "respondent": community.name if told.template.about_the_community else "",
     }
     return order | ({"callTime": f"{occurred:%Y-%m-%d %H:%M:%S%z}"} if occurred else {})
 
@@ -422,6 +452,7 @@ def _row(told: _Told, community: Unit, units: UnitTree, reference: str, occurred
         "来电人": told.name,
         "来电人电话": told.phone,
         "来电时间": f"{occurred:%Y-%m-%d %H:%M:%S%z}" if occurred else "",
+        "被反映单位": community.name if told.template.about_the_community else "",
         "被反映区": units.hub.name.removesuffix("城市治理中心"),
         "被反映街乡镇": street.name if street else "",
         "地址": told.address,

@@ -12,17 +12,47 @@ from deploy.demo.tally import BRANCHES, Tally
 from shared.contracts.lifecycle import STAGES
 from shared.contracts.vocabulary import Stage
 
+COLUMNS = 3
+
 WORDS = {
     "self_handled": "社区自办 self-handled",
     "street": "街道报到 street",
     "department": "部门直派 department",
     "hub_desk": "区兜底 hub desk",
+    "conflict_of_interest": "利益冲突回避 conflict",
     "resident_verified": "居民点单核实 verified",
     "resident_declined": "不予受理 declined",
     "signed_in": "签收报到 signed in",
+    "joint_by_rule": "规则联办 joint by rule",
+    "joint_by_hub": "增加协办 joined",
+    "co_handler_released": "解除协办 released",
+    "transferred": "转办 transferred",
+    "lead_changed": "变更牵头 lead changed",
     "refusal_upheld": "退单成立 refusal upheld",
     "refusal_dismissed": "退单不成立 dismissed",
     "consultation_designated": "会商指定 designated",
+    "signed_in_during_refusal": "退单中他人签收 others go on",
+    "extension_approved": "同意延期 extended",
+    "extension_not_approved": "不同意延期 not extended",
+    "suspended": "挂账 suspended",
+    "understanding_list": "谅解清单 understanding",
+    "resumed_on_its_date": "到期复核恢复 review date",
+    "resumed_by_order": "提前恢复 resumed",
+    "phased_list": "阶段性清单 phased",
+    "milestone_reached": "节点完成 milestone",
+    "supervised_by_hub": "督办 supervised",
+    "supervised_by_clock": "超期督办 by the clock",
+    "supervision_ended": "督办解除 supervision ended",
+    "raised": "提高紧急程度 raised",
+    "corrected": "更正 corrected",
+    "commented": "备注 commented",
+    "withdrawn": "撤单 withdrawn",
+    "duplicate_found": "疑似重复 duplicate",
+    "merged": "并案 merged",
+    "unmerged": "撤销并案 unmerged",
+    "merged_answered": "并案答复 answered",
+    "rules_changed": "新规则派单 new rules",
+    "handed_over": "机构调整承接 handed over",
     "check_failed_rework": "核查不过返工 rework",
     "unsatisfied_reopened": "不满意重办 reopened",
     "rated": "评单 rated",
@@ -30,12 +60,12 @@ WORDS = {
     "warned": "黄灯 yellow",
     "overdue": "红灯 overdue",
     "escalated": "升级督促 escalated",
+    "hotline_answered": "12345 答复 answered",
+    "archived": "归档 archived",
     "hotline_json": "12345 推送 pushed",
     "hotline_csv": "12345 文件 file",
-    "hotline_answered": "12345 答复 answered",
     "repeat_recognised": "重复识别 repeat",
     "bad_row_reported": "坏行退回 bad row",
-    "archived": "归档 archived",
 }
 
 
@@ -49,13 +79,13 @@ def render(tally: Tally, total: int | None, elapsed: float, board: str, doing: s
         if found[stage] or stage in (Stage.HANDLING, Stage.RATING, Stage.ARCHIVED):
             stages.add_row(f"{row.chinese} {stage.value}", str(found[stage]))
     branches = Table(title="支线 branches", expand=True, show_edge=False)
-    for _ in range(2):
+    for _ in range(COLUMNS):
         branches.add_column("")
         branches.add_column("次数", justify="right")
-    half = (len(BRANCHES) + 1) // 2
-    for left, right in zip(BRANCHES[:half], [*BRANCHES[half:], ""], strict=False):
-        cells = [WORDS[left], _count(tally, left)]
-        branches.add_row(*cells, *([WORDS[right], _count(tally, right)] if right else ["", ""]))
+    rows = -(-len(BRANCHES) // COLUMNS)
+    for place in range(rows):
+        shown = BRANCHES[place::rows]
+        branches.add_row(*(cell for branch in shown for cell in (WORDS[branch], _count(tally, branch))))
     both = Table.grid(expand=True)
     both.add_column(ratio=2)
     both.add_column(ratio=5)

@@ -1,39 +1,100 @@
 """What the rehearsal has seen on the topics: where each case stands, which branches were played, how fast."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 from uuid import UUID
 
+from deploy.demo.reform import RULES_VERSION
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope
 from shared.contracts.lifecycle import STAGES
-from shared.contracts.vocabulary import Level, ReworkCause, Stage
-
-BRANCHES = (
-    "self_handled",
-    "street",
-    "department",
-    "hub_desk",
-    "resident_verified",
-    "resident_declined",
-    "signed_in",
-    "refusal_upheld",
-    "refusal_dismissed",
-    "consultation_designated",
-    "check_failed_rework",
-    "unsatisfied_reopened",
-    "rated",
-    "rating_lapsed",
-    "warned",
-    "overdue",
-    "escalated",
-    "hotline_json",
-    "hotline_csv",
-    "hotline_answered",
-    "repeat_recognised",
-    "bad_row_reported",
-    "archived",
+from shared.contracts.vocabulary import (
+    ActorKind,
+    CaseList,
+    DispatchCause,
+    Level,
+    RequestKind,
+    ResumeCause,
+    ReworkCause,
+    Stage,
 )
+
+Plays: TypeAlias = tuple[type[f.Fact], Callable[[Any], bool]]
+"""A fact that plays a branch, where this holds of it."""
+
+ARGUED = (Stage.REFUSAL_REVIEW, Stage.CONSULTATION)
+
+
+def always(_: f.Fact) -> bool:
+    return True
+
+
+def by_rule(fact: f.CaseDispatched) -> bool:
+    return fact.cause is DispatchCause.RULE
+
+
+PLAYED: dict[str, tuple[Plays, ...]] = {
+    # branch                      facts that play it, and which of them
+    "self_handled": ((f.CaseDispatched, lambda fact: by_rule(fact) and fact.level is Level.COMMUNITY),),
+    "street": ((f.CaseDispatched, lambda fact: by_rule(fact) and fact.level is Level.STREET),),
+    "department": ((f.CaseDispatched, lambda fact: by_rule(fact) and fact.level is Level.DEPARTMENT),),
+    "hub_desk": ((f.CaseSentToDesk, always),),
+    "conflict_of_interest": (
+        (f.CaseDispatched, lambda fact: by_rule(fact) and bool(fact.reason.basis)),
+        (f.CaseSentToDesk, lambda fact: bool(fact.reason.basis)),
+    ),
+    "resident_verified": ((f.WhistleVerified, always),),
+    "resident_declined": ((f.WhistleDeclined, always),),
+    "signed_in": ((f.CaseSignedIn, always),),
+    "joint_by_rule": ((f.CaseDispatched, lambda fact: by_rule(fact) and len(fact.assignments) > 1),),
+    "joint_by_hub": ((f.CaseDispatched, lambda fact: fact.cause is DispatchCause.JOINED),),
+    "co_handler_released": ((f.CaseDispatched, lambda fact: fact.cause is DispatchCause.RELEASED),),
+    "transferred": ((f.CaseDispatched, lambda fact: fact.cause is DispatchCause.TRANSFERRED),),
+    "lead_changed": ((f.CaseDispatched, lambda fact: fact.cause is DispatchCause.LEAD_CHANGED),),
+    "refusal_upheld": ((f.CaseRefusalRuled, lambda fact: fact.upheld and fact.stage is not Stage.CONSULTATION),),
+    "refusal_dismissed": ((f.CaseRefusalRuled, lambda fact: not fact.upheld and not fact.final),),
+    "consultation_designated": (
+        (f.CaseDispatched, lambda fact: fact.final),
+        (f.CaseRefusalRuled, lambda fact: fact.final),
+    ),
+    "signed_in_during_refusal": ((f.CaseSignedIn, lambda fact: fact.stage in ARGUED),),
+    "extension_approved": ((f.CaseRequestRuled, lambda fact: fact.approved and fact.kind is RequestKind.EXTENSION),),
+    "extension_not_approved": ((f.CaseRequestRuled, lambda fact: not fact.approved),),
+    "suspended": ((f.CaseRequestRuled, lambda fact: fact.approved and fact.kind is RequestKind.SUSPENSION),),
+    "understanding_list": ((f.CaseListed, lambda fact: fact.case_list is CaseList.UNDERSTANDING),),
+    "resumed_on_its_date": ((f.CaseResumed, lambda fact: fact.cause is ResumeCause.REVIEW_DATE),),
+    "resumed_by_order": ((f.CaseResumed, lambda fact: fact.cause is ResumeCause.ORDERED),),
+    "phased_list": ((f.CaseListed, lambda fact: fact.case_list is CaseList.PHASED),),
+    "milestone_reached": ((f.CaseMilestoneReached, always),),
+    "supervised_by_hub": ((f.CaseSupervised, lambda fact: fact.actor.kind is ActorKind.STAFF),),
+    "supervised_by_clock": ((f.CaseSupervised, lambda fact: fact.actor.kind is ActorKind.CLOCK),),
+    "supervision_ended": ((f.CaseSupervisionEnded, always),),
+    "raised": ((f.CaseReprioritised, always),),
+    "corrected": ((f.CaseCorrected, always),),
+    "commented": ((f.CaseCommented, always),),
+    "withdrawn": ((f.CaseWithdrawn, always),),
+    "duplicate_found": ((f.CaseDuplicateFound, always),),
+    "merged": ((f.CaseMerged, always),),
+    "unmerged": ((f.CaseUnmerged, always),),
+    "merged_answered": ((f.CaseAnswered, always),),
+    "rules_changed": ((f.CaseDispatched, lambda fact: fact.reason.version == RULES_VERSION),),
+    "handed_over": ((f.CaseHandedOver, lambda fact: fact.assignment_id is not None),),
+    "check_failed_rework": ((f.CaseReworkOrdered, lambda fact: fact.cause is ReworkCause.CHECK_FAILED),),
+    "unsatisfied_reopened": ((f.CaseReworkOrdered, lambda fact: fact.cause is ReworkCause.RESIDENT_UNSATISFIED),),
+    "rated": ((f.FeedbackUnitRated, always),),
+    "rating_lapsed": ((f.FeedbackConcluded, lambda fact: bool(fact.unrated) or fact.resident_silent),),
+    "warned": ((f.DeadlineWarned, always),),
+    "overdue": ((f.CaseOverdue, always),),
+    "escalated": ((f.CaseEscalated, always),),
+    "hotline_answered": ((f.HotlineAnswered, always),),
+    "archived": ((f.CaseArchived, always),),
+}
+"""Which fact plays which branch."""
+
+BRANCHES = (*PLAYED, "hotline_json", "hotline_csv", "repeat_recognised", "bad_row_reported")
+"""All that a rehearsal must have played; the last four are counted at the doors."""
 
 
 @dataclass(slots=True)
@@ -61,20 +122,22 @@ class Tally:
     def closed(self) -> int:
         return sum(STAGES[stage].final or stage is Stage.CLOSED for stage in self.stages.values())
 
-    def is_repeat(self, topic: str, partition: int, sequence: int) -> bool:
-        """Whether this event of a log was seen before (a repeat on the wire)."""
-        if sequence <= self.seen.get((topic, partition), 0):
-            return True
+    def is_next(self, topic: str, partition: int, sequence: int) -> bool:
+        """Whether this event of a log is the next one: neither a repeat on the wire nor ahead of its turn."""
+        seen = self.seen.get((topic, partition))
+        if seen is not None and sequence != seen + 1:
+            return False
         self.seen[topic, partition] = sequence
-        return False
+        return True
 
     def see(self, envelope: Envelope, at: float) -> None:
         """Count one event of a log."""
         fact = envelope.fact
         if isinstance(fact, f.CaseFact):
             self.stages[envelope.subject] = fact.stage
-        for branch in _branches(fact):
-            self.branches[branch] += 1
+        for branch, plays in PLAYED.items():
+            if any(isinstance(fact, kind) and holds(fact) for kind, holds in plays):
+                self.branches[branch] += 1
         if isinstance(fact, f.CaseClosed):
             self.last_closed = at
 
@@ -82,40 +145,6 @@ class Tally:
         """From sending the whistle to the unit's topic, for what a rule sent straight to a unit."""
         both = self.sent_at.keys() & self.assigned_at.keys()
         return sorted((self.assigned_at[case] - self.sent_at[case]) * 1000 for case in both)
-
-
-PLAYED: tuple[tuple[str, type[f.Fact], dict[str, object]], ...] = (
-    ("self_handled", f.CaseDispatched, {"final": False, "level": Level.COMMUNITY}),
-    ("street", f.CaseDispatched, {"final": False, "level": Level.STREET}),
-    ("department", f.CaseDispatched, {"final": False, "level": Level.DEPARTMENT}),
-    ("hub_desk", f.CaseSentToDesk, {}),
-    ("resident_verified", f.WhistleVerified, {}),
-    ("resident_declined", f.WhistleDeclined, {}),
-    ("signed_in", f.CaseSignedIn, {}),
-    ("refusal_upheld", f.CaseRefusalRuled, {"final": False, "upheld": True}),
-    ("refusal_dismissed", f.CaseRefusalRuled, {"final": False, "upheld": False}),
-    ("consultation_designated", f.CaseDispatched, {"final": True}),
-    ("consultation_designated", f.CaseRefusalRuled, {"final": True}),
-    ("check_failed_rework", f.CaseReworkOrdered, {"cause": ReworkCause.CHECK_FAILED}),
-    ("unsatisfied_reopened", f.CaseReworkOrdered, {"cause": ReworkCause.RESIDENT_UNSATISFIED}),
-    ("rated", f.FeedbackUnitRated, {}),
-    ("warned", f.DeadlineWarned, {}),
-    ("overdue", f.CaseOverdue, {}),
-    ("escalated", f.CaseEscalated, {}),
-    ("hotline_answered", f.HotlineAnswered, {}),
-    ("archived", f.CaseArchived, {}),
-)
-"""Which fact, with which values, plays which branch."""
-
-
-def _branches(fact: f.Fact) -> list[str]:
-    if isinstance(fact, f.FeedbackConcluded):
-        return ["rating_lapsed"] if fact.unrated or fact.resident_silent else []
-    return [
-        branch
-        for branch, kind, values in PLAYED
-        if isinstance(fact, kind) and all(getattr(fact, name) == value for name, value in values.items())
-    ]
 
 
 def percentile(ordered: list[float], share: float) -> float | None:

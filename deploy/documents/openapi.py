@@ -6,16 +6,15 @@ from typing import Any, cast
 from fastapi import FastAPI
 
 from deploy.documents.schemas import as_json
-from deploy.local.places import PROJECT
 from services.feedback import main as feedback
 from services.intake import main as intake
 from services.router import api as router
-from services.router.domain.opening import District
-from services.router.domain.rules import Rules
+from services.router.setup_api import setup_routes
 from services.sla import api as sla
-from shared.contracts.units import UnitTree, read_units
 from shared.runtime.admin import admin_routes
-from shared.runtime.service import Running, health_routes, release
+from shared.runtime.district import Setup
+from shared.runtime.running import Running
+from shared.runtime.service import health_routes, release
 
 DESCRIPTION = (
     "Every door but /health and /metrics asks who you are: a person's short-lived signed token in `Authorization: "
@@ -33,12 +32,11 @@ def documents() -> dict[str, str]:
 
 def doors() -> Mapping[str, Callable[[FastAPI, Running[Any]], None]]:
     """What each service adds to the doors that all have."""
-    units = read_units(PROJECT / "deploy" / "district" / "units.yaml")
     return {
         "intake": lambda app, _: intake.add_routes(app),
-        "router": lambda app, running: router.routes(app, running, _district(units)),
+        "router": _router,
         "sla": sla.routes,
-        "feedback": feedback.routes(units),
+        "feedback": feedback.routes(cast(Any, None)),
     }
 
 
@@ -55,5 +53,6 @@ def described(name: str, add: Callable[[FastAPI, Running[Any]], None]) -> dict[s
     return app.openapi()
 
 
-def _district(units: UnitTree) -> District:
-    return District(units, Rules("none", ()))
+def _router(app: FastAPI, running: Running[Any]) -> None:
+    router.routes(app, running, cast(Any, None))
+    setup_routes(app, running, Setup())

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
@@ -85,11 +85,12 @@ class Body(BaseModel):
 
 
 class CheckBody(Body):
-    """验单. `note` says why where the check failed."""
+    """验单. `note` says why where the check failed, `failed_units` whose part did; none named = all who reported."""
 
     passed: Fact
     note: Words = ""
     evidence: Annotated[tuple[Evidence, ...], Field(max_length=MOST_EVIDENCE)] = ()
+    failed_units: Annotated[tuple[UnitCode, ...], Field(max_length=20)] = ()
 
 
 class RateBody(Body):
@@ -134,8 +135,12 @@ class Desk:
 
     door: Door
     gatekeeper: Gatekeeper
-    units: UnitTree
+    in_force: Callable[[], UnitTree]
     reviews: Reviews
+
+    @property
+    def units(self) -> UnitTree:
+        return self.in_force()
 
     def asker(self, identity: Identity) -> Asker:
         return Asker(actor=identity.actor, of_hub=identity.unit == self.units.hub.code)
@@ -182,7 +187,13 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
     async def check(case: CaseName, body: CheckBody, request: Request) -> Any:
         """验单: say whether the matter is handled. Failed sends it back to the units (返工), with the note."""
         identity = desk.gatekeeper.identify(request)
-        message = CheckResult(asker=desk.asker(identity), passed=body.passed, note=body.note, evidence=body.evidence)
+        message = CheckResult(
+            asker=desk.asker(identity),
+            passed=body.passed,
+            note=body.note,
+            evidence=body.evidence,
+            failed_units=body.failed_units,
+        )
         return await desk.submit(case, message, request, identity)
 
     @app.post("/reviews/{case}/rate", tags=["reviews"], response_model=Standing, responses=PROBLEMS)

@@ -46,12 +46,38 @@ def case_handled(state: Review | None, item: Input[f.CaseHandled], now: datetime
     return Decision(_of(case, state, now).opened(handled.round, handled.units, now))
 
 
+def case_answered(state: Review | None, item: Input[f.CaseAnswered], now: datetime) -> Decision[Review]:
+    """并案答复: a merged case has its answer. It was checked with the other; its own reporter rates it."""
+    answered = item.message
+    present = state.round if state is not None else None
+    if present is not None and present.number >= answered.round:
+        return Decision(note=f"round {answered.round} began before")
+    case = ReviewedCase(
+        number=answered.number,
+        source=answered.source,
+        whistle_blower=answered.whistle_blower,
+        resident_to_ask=answered.resident_to_ask,
+    )
+    begun = _of(case, state, now).opened(answered.round, answered.units, now)
+    return _concluding(begun.checked(Check(passed=True, note="随并入的哨单核查", by=answered.actor, at=now)), ())
+
+
+def case_handed_over(state: Review | None, item: Input[f.CaseHandedOver], _now: datetime) -> Decision[Review]:
+    """机构调整: where the whistle-blower changed, its successor checks and rates."""
+    moved = item.message
+    if state is None or state.case is None or moved.assignment_id is not None:
+        return Decision(note="a unit's part went over, not the whistle-blower's")
+    case = state.case.model_copy(update={"whistle_blower": moved.matter.whistle_blower})
+    return Decision(state.model_copy(update={"case": case}))
+
+
 def case_checked(state: Review | None, item: Input[f.CaseChecked], now: datetime) -> Decision[Review]:
     """Our own check come back, as a rule; a check the router recorded without us is taken over."""
     if state is None or state.round is None or not state.round.open or state.round.check is not None:
         return Decision(note="our own check, or of no open round")
     found = item.message
-    return _concluding(state.checked(Check(passed=found.passed, note=found.note, by=found.actor, at=now)), ())
+    check = Check(passed=found.passed, note=found.note, failed_units=found.failed_units, by=found.actor, at=now)
+    return _concluding(state.checked(check), ())
 
 
 def case_rework_ordered(state: Review | None, item: Input[f.CaseReworkOrdered], _now: datetime) -> Decision[Review]:
@@ -102,9 +128,21 @@ def check_result(state: Review | None, item: Input[CheckResult], now: datetime) 
     if isinstance(ready, Refusal):
         return Decision(refusal=ready)
     actor = command.asker.actor
-    check = Check(passed=command.passed, note=command.note, evidence=command.evidence, by=actor, at=now)
+    check = Check(
+        passed=command.passed,
+        note=command.note,
+        evidence=command.evidence,
+        failed_units=command.failed_units,
+        by=actor,
+        at=now,
+    )
     fact = f.FeedbackChecked(
-        round=ready.round.number, passed=command.passed, note=command.note, evidence=command.evidence, actor=actor
+        round=ready.round.number,
+        passed=command.passed,
+        note=command.note,
+        evidence=command.evidence,
+        failed_units=command.failed_units,
+        actor=actor,
     )
     return _concluding(ready.review.checked(check), (fact,))
 

@@ -1,6 +1,7 @@
 """Feedback's composition root: the map from message to handler, and what the service is made of."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -12,9 +13,11 @@ from services.feedback.settings import FeedbackSettings
 from services.feedback.store import PostgresReviews
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK
-from shared.contracts.units import UnitTree, read_units
+from shared.contracts.units import UnitTree
+from shared.runtime.district import UNITS, Setup
 from shared.runtime.postgres import JsonStates
-from shared.runtime.service import Handler, Running, Service, ignore, run
+from shared.runtime.running import Running
+from shared.runtime.service import Handler, Service, ignore, run
 
 HANDLERS: Mapping[type, Handler] = {
     # cases: when there is something to check, and when there no longer is
@@ -33,8 +36,24 @@ HANDLERS: Mapping[type, Handler] = {
     f.CaseReworkOrdered: handlers.case_rework_ordered,
     f.CaseOverdue: ignore,
     f.CaseEscalated: ignore,
+    f.CaseAnswered: handlers.case_answered,
+    f.CaseHandedOver: handlers.case_handed_over,
     f.CaseClosed: handlers.case_closed,
+    f.CaseWithdrawn: ignore,
     f.CaseArchived: ignore,
+    f.CaseRequested: ignore,
+    f.CaseRequestRuled: ignore,
+    f.CaseResumed: ignore,
+    f.CaseListed: ignore,
+    f.CaseMilestoneReached: ignore,
+    f.CaseSupervised: ignore,
+    f.CaseSupervisionEnded: ignore,
+    f.CaseReprioritised: ignore,
+    f.CaseCorrected: ignore,
+    f.CaseCommented: ignore,
+    f.CaseDuplicateFound: ignore,
+    f.CaseMerged: ignore,
+    f.CaseUnmerged: ignore,
     # deadlines: when the time to check or to rate is over
     f.DeadlineWarned: ignore,
     f.DeadlineOverdue: handlers.deadline_overdue,
@@ -46,8 +65,8 @@ HANDLERS: Mapping[type, Handler] = {
 }
 
 
-def service(units: UnitTree) -> Service[Review]:
-    """The service for a district with these units."""
+def service() -> Service[Review]:
+    setup = Setup(UNITS)
     return Service(
         name="feedback",
         topic=FEEDBACK,
@@ -55,11 +74,12 @@ def service(units: UnitTree) -> Service[Review]:
         states=JsonStates(Review),
         reads=(CASES, DEADLINES),
         project=metrics.count,
-        routes=routes(units),
+        routes=routes(partial(setup.current, UNITS)),
+        setup=setup,
     )
 
 
-def routes(units: UnitTree) -> Callable[[FastAPI, Running[Review]], None]:
+def routes(units: Callable[[], UnitTree]) -> Callable[[FastAPI, Running[Review]], None]:
     """The HTTP door, put together from the parts of the running service."""
 
     def add(app: FastAPI, running: Running[Review]) -> None:
@@ -69,8 +89,7 @@ def routes(units: UnitTree) -> Callable[[FastAPI, Running[Review]], None]:
 
 
 def main() -> None:
-    settings = FeedbackSettings()
-    run(service(read_units(settings.setup / "units.yaml")), settings)
+    run(service(), FeedbackSettings())
 
 
 if __name__ == "__main__":

@@ -4,4 +4,4 @@ from shared.runtime.settings import ServiceSettings
 
 
 class FeedbackSettings(ServiceSettings):
-    """From the environment (`CHUISHAO_…`); the unit tree is `units.yaml` in the set-up folder."""
+    """From the environment (`CHUISHAO_…`)."""

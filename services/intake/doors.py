@@ -43,12 +43,19 @@ class Doors:
     door: Door
     gatekeeper: Gatekeeper
     records: Records
-    units: UnitTree
-    places: Gazetteer
+    in_force: Callable[[], Gazetteer]
     catalogue: Catalogue
     mapping: HotlineMapping
     vault: ReporterVault
     zone: ZoneInfo
+
+    @property
+    def places(self) -> Gazetteer:
+        return self.in_force()
+
+    @property
+    def units(self) -> UnitTree:
+        return self.in_force().tree
 
 
 @dataclass(frozen=True, slots=True)

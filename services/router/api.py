@@ -1,26 +1,26 @@
 """The router's HTTP door: what units and the hub decide, and where a case stands."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 from fastapi import FastAPI, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
 
-from services.router.domain import desk
+from services.router.domain import commands as c
 from services.router.domain.case import Case
-from services.router.domain.opening import District
+from services.router.domain.district import District
 from services.router.domain.sight import may_see
-from services.router.store import PostgresCases
+from services.router.store import WRITTEN_OFF, PostgresCases
 from shared.contracts import facts as f
 from shared.contracts.units import UnitTree
-from shared.contracts.vocabulary import ActorKind, CaseList, Ledger, Stage
+from shared.contracts.vocabulary import ActorKind, Ledger, RequestKind, Stage
 from shared.runtime.decision import Refusal
 from shared.runtime.door import Door, command
 from shared.runtime.identity import Gatekeeper, Identity, forbidden
 from shared.runtime.problems import Refused
-from shared.runtime.service import Running
+from shared.runtime.running import Running
 
 PAGE = 100
 
@@ -36,6 +36,18 @@ class Cases(Protocol):
 
     async def page(self, unit: str | None, stage: Stage | None, before: UUID | None, most: int) -> Sequence[Case]:
         """Cases, newest first; of one unit: those it has or had a part in, and those whose whistle it blew."""
+        ...
+
+    async def followers(self, case_id: UUID) -> Sequence[dict[str, str]]:
+        """The cases that were merged into this one: case_id, number and stage of each."""
+        ...
+
+    async def ledgers(self, recount: bool) -> dict[str, Any]:
+        """五类台账、三单: how many entries each has, and how many are written off; counted from the log on request."""
+        ...
+
+    async def entries(self, ledger: Ledger, is_open: bool | None, before: UUID | None, most: int) -> Sequence[Case]:
+        """The entries of one ledger, newest first."""
         ...
 
     async def statistics(self) -> dict[str, Any]:
@@ -73,24 +85,68 @@ class Done(Body):
     evidence: list[f.Evidence] = Field(default_factory=list, max_length=20)
 
 
-class DispatchBody(Body):
-    units: list[Code] = Field(min_length=1, max_length=20, description="codes; the first is the lead")
+class Ask(Body):
+    kind: RequestKind
+    reason: Annotated[str, Field(min_length=1, max_length=4000)]
+    basis: Annotated[str, Field(min_length=1, max_length=1000)]
+    share: Annotated[float, Field(gt=0, le=1, description="extension: part of the limit first granted")] | None = None
+    until: Annotated[AwareDatetime, Field(description="suspension: the review date")] | None = None
+
+
+class Milestone(Body):
+    milestone: Annotated[int, Field(ge=1, le=100)]
+    note: Annotated[str, Field(min_length=1, max_length=4000)]
+    evidence: list[f.Evidence] = Field(default_factory=list, max_length=20)
+
+
+class MergeBody(Body):
+    into: Annotated[str, Field(min_length=1, max_length=64, description="id or number of the case to merge into")]
     reason: Reason
-    case_list: CaseList | None = Field(default=None, description="as it was where none is named, else immediate")
-    ledger: Ledger | None = Field(default=None, description="as it was where none is named")
+    basis: Annotated[str, Field(max_length=1000)] = ""
 
 
-class RulingBody(Body):
-    upheld: bool
-    reason: Reason
-    units: list[Code] = Field(
-        default_factory=list, max_length=20, description="with upheld: who takes the unit's place, the first its role"
-    )
+@dataclass(frozen=True, slots=True)
+class Doorway:
+    """A command that is sent as it is: where, and what it is for. The body is the command without who asks."""
+
+    path: str
+    command: type[c.Command]
+    tag: str
+    summary: str
+
+    @property
+    def body(self) -> type[BaseModel]:
+        fields = {
+            name: (field.annotation, field) for name, field in self.command.model_fields.items() if name != "actor"
+        }
+        made: type[BaseModel] = create_model(f"{self.command.__name__}Body", __base__=Body, **fields)  # type: ignore[call-overload]
+        return made
 
 
-class ReworkBody(Body):
-    reason: Reason
-
+DOORWAYS = (
+    Doorway(
+        "dispatch", c.Dispatch, "hub", "派单 from the hub's desk; after consultation the designation, which is final"
+    ),
+    Doorway("rule-on-refusal", c.RuleOnRefusal, "hub", "退单审核: uphold and name who takes the place, or dismiss"),
+    Doorway("rework", c.OrderRework, "hub", "责令重办 of a closed case"),
+    Doorway("transfer", c.Transfer, "joint handling", "转办: another unit takes a unit's place and role"),
+    Doorway("join", c.Join, "joint handling", "增加协办: more co-handlers"),
+    Doorway("release", c.Release, "joint handling", "解除协办: a co-handler is not needed any more"),
+    Doorway("lead", c.ChangeLead, "joint handling", "变更牵头: another unit leads"),
+    Doorway("rule-on-request", c.RuleOnRequest, "time", "延期、挂账审批: as asked, less, or not"),
+    Doorway("resume", c.Resume, "time", "恢复办理: a suspended case goes on before its date"),
+    Doorway(
+        "list", c.ListCase, "time", "列入三单: immediate, phased with milestones, understanding with a review date"
+    ),
+    Doorway("supervise", c.Supervise, "supervision", "督办"),
+    Doorway("end-supervision", c.EndSupervision, "supervision", "解除督办"),
+    Doorway("priority", c.ChangePriority, "matter", "调整紧急程度; no clock gets longer"),
+    Doorway("correct", c.Correct, "matter", "更正: put right what the matter says"),
+    Doorway("comment", c.Comment, "matter", "备注"),
+    Doorway("withdraw", c.Withdraw, "matter", "撤单"),
+    Doorway("unmerge", c.Unmerge, "duplicates", "撤销并案"),
+)
+"""What people may ask of a case. Who may, when and how often, procedures say."""
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": meaning, "content": {"application/problem+json": {}}}
@@ -116,6 +172,30 @@ def case_document(case: Case) -> dict[str, Any]:
     }
 
 
+def entry_document(case: Case) -> dict[str, Any]:
+    """A case as an entry of its ledger."""
+    return {
+        "case_id": str(case.case_id),
+        "number": case.number,
+        "title": case.matter.title,
+        "stage": case.stage,
+        "case_list": case.case_list,
+        "units": [one.unit for one in case.present],
+        "opened_at": case.opened_at,
+        "written_off": case.stage in WRITTEN_OFF,
+        "closed_at": case.closed_at,
+    }
+
+
+def _page(found: Sequence[Case], limit: int, request: Request, response: Response) -> Sequence[Case]:
+    """What of the found is shown; where there is more, the answer says where it goes on."""
+    shown = found[:limit]
+    if len(found) > limit:
+        following = request.url.include_query_params(before=str(shown[-1].case_id))
+        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return shown
+
+
 # --- the door -------------------------------------------------------------------------------------------------
 
 
@@ -125,8 +205,12 @@ class Counter:
 
     door: Door
     gatekeeper: Gatekeeper
-    tree: UnitTree
+    district: Callable[[], District]
     cases: Cases
+
+    @property
+    def tree(self) -> UnitTree:
+        return self.district().tree
 
     def staff(self, request: Request) -> Identity:
         """Who of which unit asks. Raises `Refused`: 401 without credentials, 403 for anyone but a unit's staff."""
@@ -135,7 +219,17 @@ class Counter:
             raise forbidden("staff_only", "只有单位工作人员可以办理哨单。", "Only staff of a unit may act on a case.")
         return identity
 
-    async def find(self, named: str) -> Case:
+    def person(self, request: Request) -> Identity:
+        """A unit's staff, or 12345 for its own orders. Raises `Refused`: 401, or 403 for anyone else."""
+        identity = self.gatekeeper.identify(request)
+        return identity if identity.kind is ActorKind.HOTLINE else self.staff(request)
+
+    def reader(self, request: Request) -> Identity:
+        """Staff of any unit, or an operator. Raises `Refused`: 401, or 403 for anyone else."""
+        identity = self.gatekeeper.identify(request)
+        return identity if identity.operator else self.staff(request)
+
+    async def find(self, named: str, field: str = "case") -> Case:
         case = await self.cases.find(named)
         if case is None:
             raise Refused(
@@ -143,7 +237,7 @@ class Counter:
                     "case_unknown",
                     zh=f"没有编号为 {named} 的哨单；请核对编号。",
                     en=f"There is no case {named}; check its number.",
-                    field="case",
+                    field=field,
                     status=404,
                 )
             )
@@ -168,14 +262,14 @@ class Counter:
         return identity.unit
 
 
-def routes(app: FastAPI, running: Running[Case], district: District) -> None:
+def routes(app: FastAPI, running: Running[Case], district: Callable[[], District]) -> None:
     """Add the router's doors. Units act on their own cases, the hub decides; each no says its reason."""
-    add_routes(app, Counter(running.door, running.gatekeeper, district.tree, PostgresCases(running.pool)))
+    add_routes(app, Counter(running.door, running.gatekeeper, district, PostgresCases(running.pool)))
 
 
 def add_routes(app: FastAPI, counter: Counter) -> None:
     _for_units(app, counter)
-    _for_the_hub(app, counter)
+    _for_people(app, counter)
     _for_reading(app, counter)
 
 
@@ -207,36 +301,54 @@ def _for_units(app: FastAPI, counter: Counter) -> None:
         message = f.ReportDone(person=identity.person, result=body.result, evidence=tuple(body.evidence))
         return await counter.submit(case, message, request, identity)
 
-
-def _for_the_hub(app: FastAPI, counter: Counter) -> None:
-    @app.post("/cases/{case}/dispatch", tags=["hub"], responses=PROBLEMS)
-    async def dispatch(case: CaseName, body: DispatchBody, request: Request) -> dict[str, Any]:
-        """派单 from the hub's desk; after consultation the designation, which is final."""
+    @app.post("/cases/{case}/ask", tags=["units"], responses=PROBLEMS)
+    async def ask(case: CaseName, body: Ask, request: Request) -> dict[str, Any]:
+        """申请延期、挂账; the clock goes on until it is ruled on."""
         identity = counter.staff(request)
-        message = desk.Dispatch(
+        message = f.ReportAsked(person=identity.person, **body.model_dump())
+        return await counter.submit(case, message, request, identity)
+
+    @app.post("/cases/{case}/milestone", tags=["units"], responses=PROBLEMS)
+    async def milestone(case: CaseName, body: Milestone, request: Request) -> dict[str, Any]:
+        """A milestone of a phased matter is reached."""
+        identity = counter.staff(request)
+        message = f.ReportMilestoneReached(
+            person=identity.person, milestone=body.milestone, note=body.note, evidence=tuple(body.evidence)
+        )
+        return await counter.submit(case, message, request, identity)
+
+
+def _for_people(app: FastAPI, counter: Counter) -> None:
+    for doorway in DOORWAYS:
+        _add_doorway(app, counter, doorway)
+
+    @app.post("/cases/{case}/merge", tags=["duplicates"], responses=PROBLEMS)
+    async def merge(case: CaseName, body: MergeBody, request: Request) -> dict[str, Any]:
+        """并案: handled with another case; its own reporter keeps their answer and rating."""
+        identity = counter.person(request)
+        into, own = await counter.find(body.into, "into"), await counter.find(case)
+        message = c.Merge(
             actor=identity.actor,
-            units=tuple(body.units),
             reason=body.reason,
-            case_list=body.case_list,
-            ledger=body.ledger,
+            basis=body.basis,
+            into=into.case_id,
+            into_number=into.number,
+            into_stage=into.stage,
+            followers=len([one for one in await counter.cases.followers(own.case_id) if one["stage"] == Stage.MERGED]),
         )
         return await counter.submit(case, message, request, identity)
 
-    @app.post("/cases/{case}/rule-on-refusal", tags=["hub"], responses=PROBLEMS)
-    async def rule_on_refusal(case: CaseName, body: RulingBody, request: Request) -> dict[str, Any]:
-        """退单审核: uphold and name who takes the unit's place, or dismiss. Other units keep their parts."""
-        identity = counter.staff(request)
-        message = desk.RuleOnRefusal(
-            actor=identity.actor, upheld=body.upheld, reason=body.reason, units=tuple(body.units)
-        )
-        return await counter.submit(case, message, request, identity)
 
-    @app.post("/cases/{case}/rework", tags=["hub"], responses=PROBLEMS)
-    async def rework(case: CaseName, body: ReworkBody, request: Request) -> dict[str, Any]:
-        """责令重办 of a closed case."""
-        identity = counter.staff(request)
-        message = desk.OrderRework(actor=identity.actor, reason=body.reason)
-        return await counter.submit(case, message, request, identity)
+def _add_doorway(app: FastAPI, counter: Counter, doorway: Doorway) -> None:
+    body_type = doorway.body
+
+    async def act(case: CaseName, body: body_type, request: Request) -> dict[str, Any]:  # type: ignore[valid-type]
+        identity = counter.person(request)
+        said = {name: getattr(body, name) for name in body_type.model_fields}
+        return await counter.submit(case, doorway.command(actor=identity.actor, **said), request, identity)
+
+    act.__name__ = doorway.path.replace("-", "_")
+    app.post(f"/cases/{{case}}/{doorway.path}", tags=[doorway.tag], summary=doorway.summary, responses=PROBLEMS)(act)
 
 
 def _for_reading(app: FastAPI, counter: Counter) -> None:
@@ -252,11 +364,7 @@ def _for_reading(app: FastAPI, counter: Counter) -> None:
         """Cases, newest first, a page at a time (`Link: rel=next`); the hub's all, a unit's own."""
         whose = counter.listed_unit(counter.staff(request), unit)
         found = await counter.cases.page(whose, stage, before, limit + 1)
-        shown = found[:limit]
-        if len(found) > limit:
-            following = request.url.include_query_params(before=str(shown[-1].case_id))
-            response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-        return {"cases": [case_document(one) for one in shown]}
+        return {"cases": [case_document(one) for one in _page(found, limit, request, response)]}
 
     @app.get("/cases/{case}", tags=["cases"], responses=PROBLEMS)
     async def one_case(case: CaseName, request: Request) -> dict[str, Any]:
@@ -269,7 +377,32 @@ def _for_reading(app: FastAPI, counter: Counter) -> None:
                 "本件与您或您所在单位无关，不能查看；请联系吹哨单位或区级治理中心。",
                 "This case is not yours to see; turn to its whistle-blower or the hub.",
             )
-        return case_document(found)
+        return case_document(found) | {"followers": list(await counter.cases.followers(found.case_id))}
+
+    @app.get("/ledgers", tags=["ledgers"], responses=PROBLEMS)
+    async def ledgers(
+        request: Request,
+        recount: Annotated[bool, Query(description="also count from the case log, and say whether it agrees")] = False,
+    ) -> dict[str, Any]:
+        """五类台账: entered, written off and open of each ledger and of each of the three lists."""
+        counter.reader(request)
+        return await counter.cases.ledgers(recount)
+
+    @app.get("/ledgers/{ledger}", tags=["ledgers"], responses=PROBLEMS)
+    async def entries(
+        ledger: Ledger,
+        request: Request,
+        response: Response,
+        is_open: Annotated[bool | None, Query(alias="open", description="only what is not written off, or is")] = None,
+        before: Annotated[UUID | None, Query(description="where to go on: the last case of the page before")] = None,
+        limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
+    ) -> dict[str, Any]:
+        """The entries of one ledger, newest first, a page at a time. For the hub and operators."""
+        identity = counter.reader(request)
+        if not identity.operator and identity.unit != counter.tree.hub.code:
+            raise forbidden("hub_only", "台账明细仅供区级治理中心查看。", "The entries are for the hub.")
+        found = await counter.cases.entries(ledger, is_open, before, limit + 1)
+        return {"entries": [entry_document(one) for one in _page(found, limit, request, response)]}
 
     @app.get("/statistics", tags=["cases"], responses=PROBLEMS)
     async def counts(request: Request) -> dict[str, Any]:

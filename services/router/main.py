@@ -6,20 +6,28 @@ Reading order: here → handlers.py → domain/ → store.py.
 from collections.abc import Callable
 from functools import partial
 
+from fastapi import FastAPI
+
 from services.router import handlers as h
 from services.router.api import routes
-from services.router.domain import desk
+from services.router.domain import changes, commands, desk, joint, merging, succession, time_granted
 from services.router.domain.case import Case
-from services.router.domain.opening import District
-from services.router.domain.rules import read_rules
+from services.router.domain.district import District
 from services.router.projection import project
+from services.router.rules_api import rules_routes
 from services.router.settings import RouterSettings
+from services.router.setup import PROCEDURES, RULES, district_of
+from services.router.setup_api import setup_routes
 from services.router.store import CaseStates
+from services.router.sweeps import follow_merged, hand_over_retired
+from services.router.unit_topics import keep_topics
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES
-from shared.contracts.units import read_units
 from shared.runtime.decision import Decision
+from shared.runtime.district import UNITS, Setup
+from shared.runtime.running import Running
 from shared.runtime.service import Handler, Service, ignore, run
+from shared.runtime.settings import KafkaSettings
 
 READS = (WHISTLES, DEADLINES, FEEDBACK, "reports.<unit>")
 
@@ -33,10 +41,36 @@ HANDLERS: dict[type, Callable[..., Decision[Case]]] = {
     f.ReportRefused: h.take_report,
     f.ReportProgressed: h.take_report,
     f.ReportDone: h.take_report,
-    # from the hub's people
-    desk.Dispatch: h.dispatch_case,
-    desk.RuleOnRefusal: h.rule_on_refusal,
-    desk.OrderRework: h.order_rework,
+    f.ReportAsked: h.take_report,
+    f.ReportMilestoneReached: h.take_report,
+    f.ReportCommented: h.take_report,
+    # from people: the hub's desk
+    commands.Dispatch: h.by_people(desk.dispatch),
+    commands.RuleOnRefusal: h.by_people(desk.rule_on_refusal),
+    commands.OrderRework: h.by_people(desk.order_rework),
+    # who handles it together
+    commands.Transfer: h.by_people(joint.transfer),
+    commands.Join: h.by_people(joint.join),
+    commands.Release: h.by_people(joint.release),
+    commands.ChangeLead: h.by_people(joint.change_lead),
+    # time, and the three lists
+    commands.RuleOnRequest: h.by_people(time_granted.rule_on_request),
+    commands.Resume: h.by_people(time_granted.resume),
+    commands.ListCase: h.by_people(time_granted.list_case),
+    # what changes nothing of who has it
+    commands.Supervise: h.by_people(changes.supervise),
+    commands.EndSupervision: h.by_people(changes.end_supervision),
+    commands.ChangePriority: h.by_people(changes.change_priority),
+    commands.Correct: h.by_people(changes.correct),
+    commands.Comment: h.by_people(changes.comment),
+    commands.Withdraw: h.by_people(changes.withdraw),
+    # duplicates
+    commands.Merge: h.by_people(merging.merge),
+    commands.Unmerge: h.by_people(merging.unmerge),
+    # from our own sweeps
+    merging.Proposed: h.propose_merge,
+    merging.Followed: h.follow,
+    succession.HandOver: h.hand_over,
     # from sla
     f.DeadlineOverdue: h.record_overdue,
     f.DeadlineEscalated: h.record_escalation,
@@ -52,18 +86,24 @@ PASSED_OVER: dict[type, Handler] = {
 }
 
 
-def read_district(settings: RouterSettings) -> District:
-    """Units and rules from the set-up folder. Raises with every problem found."""
-    tree = read_units(settings.setup / "units.yaml")
-    return District(tree, read_rules(settings.setup / "rules.yaml", tree))
+def with_district(district: Callable[[], District]) -> dict[type, Handler]:
+    """The map, each handler given the district as it is when a message is decided."""
+
+    def bound(handler: Callable[..., Decision[Case]]) -> Handler:
+        return lambda case, item, now: handler(district(), case, item, now)
+
+    return {message: bound(handler) for message, handler in HANDLERS.items()} | PASSED_OVER
 
 
-def with_district(district: District) -> dict[type, Handler]:
-    """The map, each handler bound to the district it decides for."""
-    return {message: partial(handler, district) for message, handler in HANDLERS.items()} | PASSED_OVER
+def make_service() -> Service[Case]:
+    setup = Setup(UNITS, RULES, PROCEDURES)
+    district = partial(district_of, setup)
 
+    def doors(app: FastAPI, running: Running[Case]) -> None:
+        routes(app, running, district)
+        setup_routes(app, running, setup)
+        rules_routes(app, running)
 
-def make_service(district: District) -> Service[Case]:
     return Service(
         name="router",
         topic=CASES,
@@ -71,10 +111,11 @@ def make_service(district: District) -> Service[Case]:
         handlers=with_district(district),
         states=CaseStates(),
         project=project,
-        routes=partial(routes, district=district),
+        routes=doors,
+        setup=setup,
+        tasks=(partial(keep_topics, setup, KafkaSettings()), follow_merged, partial(hand_over_retired, setup)),
     )
 
 
 if __name__ == "__main__":
-    settings = RouterSettings()
-    run(make_service(read_district(settings)), settings)
+    run(make_service(), RouterSettings())

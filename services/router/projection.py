@@ -4,12 +4,13 @@ Made from one event of the log alone and under an id derived from that event's, 
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from uuid import UUID, uuid5
 
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, encode
 from shared.contracts.topics import HOTLINE_REPLIES, assignments_topic, shard_of
-from shared.contracts.vocabulary import Source
+from shared.contracts.vocabulary import CaseList, RequestKind, Role, Source, Urgency
 from shared.runtime.relay import Message, message_for
 
 
@@ -29,21 +30,68 @@ def project(envelope: Envelope) -> list[Message]:
 
 def _for_units(fact: f.CaseFact) -> Iterator[f.AssignmentFact]:
     match fact:
+        case f.CaseDispatched() | f.CaseReworkOrdered() | f.CaseHandedOver(assignment_id=UUID()):
+            yield from _of_parts(fact)
+        case f.CaseRefusalRuled() | f.CaseRequestRuled() | f.CaseOverdue() | f.CaseSupervised():
+            yield from _of_one_unit(fact)
+        case f.CaseListed() | f.CaseResumed() | f.CaseReprioritised() | f.CaseCorrected():
+            yield from _of_all_units(fact)
+        case f.CaseWithdrawn() | f.CaseMerged():
+            for made in fact.released:
+                yield _released(fact, made, fact.reason)
+        case f.CaseClosed():
+            for made in fact.assignments:
+                yield f.AssignmentClosed(assignment_id=made.assignment_id, number=fact.number, unit=made.unit)
+        case _:
+            return
+
+
+def _of_parts(fact: f.CaseDispatched | f.CaseReworkOrdered | f.CaseHandedOver) -> Iterator[f.AssignmentFact]:
+    """Who has a part from now on, and who has none any more."""
+    match fact:
         case f.CaseDispatched():
             for made in fact.assignments:
-                yield _created(fact, made, fact.matter, fact.reason, final=fact.final)
+                if made.begun:
+                    yield _created(fact, made, fact.matter, fact.reason, final=fact.final)
+                else:
+                    yield _changed(fact, made, fact.reason.zh)
+            for made in fact.released:
+                yield _released(fact, made, fact.reason.zh)
         case f.CaseReworkOrdered():
             reason = f.Reason(zh="返工重办", en="Rework")
             for made in fact.assignments:
                 yield _created(fact, made, fact.matter, reason, final=True, explanation=fact.explanation)
-        case f.CaseRefusalRuled(upheld=True):
-            yield f.AssignmentReleased(
-                assignment_id=fact.assignment_id, number=fact.number, unit=fact.unit, reason=fact.reason
+        case f.CaseHandedOver(assignment_id=UUID() as assignment_id):
+            made = f.AssignmentMade(
+                assignment_id=assignment_id, unit=fact.unit, role=fact.role or Role.LEAD, round=fact.round
             )
+            yield _created(fact, made, fact.matter, fact.reason, final=fact.final)
+            yield _released(fact, made.model_copy(update={"unit": fact.before}), fact.reason.zh)
+        case _:
+            return
+
+
+def _of_one_unit(
+    fact: f.CaseRefusalRuled | f.CaseRequestRuled | f.CaseOverdue | f.CaseSupervised,
+) -> Iterator[f.AssignmentFact]:
+    match fact:
         case f.CaseRefusalRuled():
-            yield f.AssignmentKept(
-                assignment_id=fact.assignment_id, number=fact.number, unit=fact.unit, reason=fact.reason
+            told = f.AssignmentReleased if fact.upheld else f.AssignmentKept
+            yield told(assignment_id=fact.assignment_id, number=fact.number, unit=fact.unit, reason=fact.reason)
+        case f.CaseRequestRuled():
+            yield f.AssignmentRequestRuled(
+                assignment_id=fact.assignment_id,
+                number=fact.number,
+                unit=fact.unit,
+                kind=fact.kind,
+                approved=fact.approved,
+                share=fact.share,
+                until=fact.until,
+                reason=fact.reason,
             )
+            if fact.approved and fact.kind is RequestKind.SUSPENSION and fact.until is not None:
+                for made in fact.assignments:
+                    yield _suspended(fact, made, fact.until, fact.reason)
         case f.CaseOverdue(assignment_id=UUID() as assignment_id, unit=str() as unit):
             yield f.AssignmentOverdue(
                 assignment_id=assignment_id,
@@ -52,11 +100,31 @@ def _for_units(fact: f.CaseFact) -> Iterator[f.AssignmentFact]:
                 obligation=fact.obligation,
                 due_at=fact.due_at,
             )
-        case f.CaseClosed():
-            for made in fact.assignments:
-                yield f.AssignmentClosed(assignment_id=made.assignment_id, number=fact.number, unit=made.unit)
+        case f.CaseSupervised(assignment_id=UUID() as assignment_id):
+            yield f.AssignmentSupervised(
+                assignment_id=assignment_id, number=fact.number, unit=fact.unit, reason=fact.reason
+            )
         case _:
             return
+
+
+def _of_all_units(
+    fact: f.CaseListed | f.CaseResumed | f.CaseReprioritised | f.CaseCorrected,
+) -> Iterator[f.AssignmentFact]:
+    for made in fact.assignments:
+        match fact:
+            case f.CaseListed(review_at=datetime() as until):
+                yield _suspended(fact, made, until, fact.explanation)
+            case f.CaseListed():
+                yield _changed(fact, made, fact.reason, case_list=fact.case_list, milestones=fact.milestones)
+            case f.CaseResumed():
+                yield f.AssignmentResumed(
+                    assignment_id=made.assignment_id, number=fact.number, unit=made.unit, reason=fact.reason
+                )
+            case f.CaseReprioritised():
+                yield _changed(fact, made, fact.reason, urgency=fact.urgency)
+            case f.CaseCorrected():
+                yield _changed(fact, made, fact.reason, matter=fact.matter)
 
 
 def _created(
@@ -80,6 +148,38 @@ def _created(
     )
 
 
+def _changed(
+    fact: f.CaseFact,
+    made: f.AssignmentMade,
+    reason: str,
+    urgency: Urgency | None = None,
+    matter: f.Matter | None = None,
+    case_list: CaseList | None = None,
+    milestones: tuple[f.Milestone, ...] = (),
+) -> f.AssignmentChanged:
+    return f.AssignmentChanged(
+        assignment_id=made.assignment_id,
+        number=fact.number,
+        unit=made.unit,
+        role=made.role,
+        urgency=urgency,
+        matter=matter,
+        case_list=case_list,
+        milestones=milestones,
+        reason=reason,
+    )
+
+
+def _released(fact: f.CaseFact, made: f.AssignmentMade, reason: str) -> f.AssignmentReleased:
+    return f.AssignmentReleased(assignment_id=made.assignment_id, number=fact.number, unit=made.unit, reason=reason)
+
+
+def _suspended(fact: f.CaseFact, made: f.AssignmentMade, until: datetime, reason: str) -> f.AssignmentSuspended:
+    return f.AssignmentSuspended(
+        assignment_id=made.assignment_id, number=fact.number, unit=made.unit, until=until, reason=reason
+    )
+
+
 def _for_hotline(fact: f.CaseFact, source_ref: str) -> Iterator[f.HotlineFact]:
     match fact:
         case f.CaseAccepted():
@@ -91,6 +191,14 @@ def _for_hotline(fact: f.CaseFact, source_ref: str) -> Iterator[f.HotlineFact]:
             yield f.HotlineDeclined(
                 number=fact.number, source_ref=source_ref, reason=fact.reason, explanation=fact.explanation
             )
+        case f.CaseRequestRuled(kind=RequestKind.SUSPENSION, approved=True, until=datetime() as until):
+            yield f.HotlineSuspended(number=fact.number, source_ref=source_ref, explanation=fact.reason, until=until)
+        case f.CaseListed(review_at=datetime() as until):
+            yield f.HotlineSuspended(
+                number=fact.number, source_ref=source_ref, explanation=fact.explanation, until=until
+            )
+        case f.CaseWithdrawn():
+            yield f.HotlineWithdrawn(number=fact.number, source_ref=source_ref, reason=fact.reason)
         case f.CaseClosed():
             yield f.HotlineAnswered(
                 number=fact.number, source_ref=source_ref, answer=fact.answer, evidence=fact.evidence

@@ -1,6 +1,7 @@
 """The router's states in PostgreSQL, and what its lists and statistics read."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,13 +10,17 @@ import aiosql
 import asyncpg
 
 from services.router.domain.case import Case
-from shared.contracts.vocabulary import Stage
+from services.router.domain.what_if import Past
+from shared.contracts.facts import Matter
+from shared.contracts.vocabulary import CaseList, Ledger, Stage
 from shared.runtime.postgres import JsonStates, PostgresTransaction, each
 from shared.runtime.road import Versioned
 
 queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
 
-CLOSED_STAGES = (Stage.DECLINED, Stage.CLOSED, Stage.ARCHIVED)
+CLOSED_STAGES = (Stage.DECLINED, Stage.WITHDRAWN, Stage.CLOSED, Stage.ARCHIVED)
+WRITTEN_OFF = (Stage.WITHDRAWN, Stage.CLOSED, Stage.ARCHIVED)
+"""Stages in which a ledger's entry is written off."""
 
 
 class CaseStates:
@@ -71,6 +76,29 @@ class PostgresCases:
                 found = queries.cases_of_unit(connection, unit=unit, **bounds)
             return [Case.model_validate_json(record["state"]) async for record in each(found)]
 
+    async def followers(self, case_id: UUID) -> list[dict[str, str]]:
+        async with self._pool.acquire(timeout=5) as connection:
+            found = [record async for record in each(queries.followers(connection, case_id=case_id, most=100))]
+        return [{"case_id": str(one["case_id"]), "number": one["number"], "stage": one["stage"]} for one in found]
+
+    async def ledgers(self, recount: bool) -> dict[str, Any]:
+        async with (
+            self._pool.acquire(timeout=5) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            by_ledger = _totals(Ledger, [dict(record) async for record in each(queries.count_by_ledger(connection))])
+            by_list = _totals(CaseList, [dict(record) async for record in each(queries.count_by_list(connection))])
+            answer: dict[str, Any] = {"ledgers": by_ledger, "lists": by_list}
+            if recount:
+                logged = _totals(Ledger, [dict(one) async for one in each(queries.recount_ledgers(connection))])
+                answer |= {"by_the_log": logged, "agrees": logged == by_ledger}
+        return answer
+
+    async def entries(self, ledger: Ledger, is_open: bool | None, before: UUID | None, most: int) -> list[Case]:
+        async with self._pool.acquire(timeout=5) as connection:
+            found = queries.entries(connection, ledger=ledger.value, is_open=is_open, before=before, most=most)
+            return [Case.model_validate_json(record["state"]) async for record in each(found)]
+
     async def statistics(self) -> dict[str, Any]:
         async with self._pool.acquire(timeout=5) as connection:
             stages = [record async for record in each(queries.count_by_stage(connection))]
@@ -82,6 +110,7 @@ class PostgresCases:
             "total": sum(by_stage.values()),
             "open": sum(cases for stage, cases in by_stage.items() if stage not in CLOSED_STAGES),
             "overdue": sum(record["overdue"] for record in stages),
+            "supervised": sum(record["supervised"] for record in stages),
             "by_stage": by_stage,
             "by_level": {record["level"]: record["cases"] for record in levels},
             "by_unit": units,
@@ -89,9 +118,66 @@ class PostgresCases:
         }
 
 
+class PostgresHistory:
+    """The `History` of what the rules had to decide, over the service's own schema."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def page(self, since: datetime | None, after: UUID | None, most: int) -> list[Past]:
+        return await self._read(since=since, after=after, case_id=None, number=None, most=most)
+
+    async def find(self, named: str) -> Past | None:
+        case_id = _as_id(named)
+        number = named if case_id is None else None
+        found = await self._read(since=None, after=None, case_id=case_id, number=number, most=1)
+        return found[0] if found else None
+
+    async def count(self, since: datetime | None) -> int:
+        async with self._pool.acquire(timeout=5) as connection:
+            return int(await queries.count_history(connection, since=since))
+
+    async def _read(self, **asked: object) -> list[Past]:
+        async with self._pool.acquire(timeout=5) as connection:
+            records = [record async for record in each(queries.history(connection, **asked))]
+        return [
+            Past(
+                case_id=record["case_id"],
+                matter=Matter.model_validate_json(record["matter"]),
+                self_handled=record["self_handled"],
+                at=record["at"],
+                units=tuple(record["units"]),
+            )
+            for record in records
+        ]
+
+
+async def count_open_assignments(connection: Any, units: Collection[str]) -> dict[str, int]:
+    """How many assignments each of these units has open; none for a unit without any."""
+    found = each(queries.count_open_of_units(connection, units=list(units)))
+    return {record["unit"]: record["assignments"] async for record in found}
+
+
+def _totals(kinds: type[Ledger] | type[CaseList], found: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Entered, written off and open of every kind, those without an entry included."""
+    counted = {record["name"]: record for record in found}
+    totals = {}
+    for kind in kinds:
+        record = counted.get(kind.value, {"entered": 0, "written_off": 0})
+        entered, written_off = record["entered"], record["written_off"]
+        totals[kind.value] = {"entered": entered, "written_off": written_off, "open": entered - written_off}
+    return totals
+
+
 async def _by_id_or_number(connection: Any, named: str) -> Any:
-    try:
-        case_id = UUID(named)
-    except ValueError:
+    case_id = _as_id(named)
+    if case_id is None:
         return await queries.case_by_number(connection, number=named)
     return await queries.case_by_id(connection, case_id=case_id)
+
+
+def _as_id(named: str) -> UUID | None:
+    try:
+        return UUID(named)
+    except ValueError:
+        return None

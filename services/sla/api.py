@@ -9,7 +9,7 @@ from services.sla.domain.clock import ClockState
 from services.sla.domain.deadline import Deadline
 from services.sla.store import PostgresDeadlines
 from shared.contracts.vocabulary import Obligation
-from shared.runtime.service import Running
+from shared.runtime.running import Running
 
 
 def routes(app: FastAPI, running: Running[ClockState]) -> None:
@@ -36,16 +36,24 @@ def routes(app: FastAPI, running: Running[ClockState]) -> None:
 
 
 def shown(deadline: Deadline) -> dict[str, Any]:
-    """A deadline as the door shows it. `ended_by` = the type of the fact that ended it."""
+    """A deadline as the door shows it. `ended_by` = the type of the fact that ended it.
+
+    `granted` null = a date was set. `paused` (in all) and `left` (of one that stands still) are in the limit's own
+    time: working time for working hours and days.
+    """
     return {
         "obligation": deadline.obligation,
         "unit": deadline.unit,
         "generation": deadline.generation,
-        "granted": str(deadline.granted),
+        "round": deadline.round,
+        "granted": None if deadline.granted is None else str(deadline.granted),
         "started_at": deadline.started_at,
         "warn_at": deadline.warn_at,
         "due_at": deadline.due_at,
         "state": deadline.state,
+        "paused": deadline.paused,
+        "paused_at": deadline.paused_at,
+        "left": deadline.left,
         "overdue_at": deadline.fired_at,
         "ended_at": deadline.ended_at,
         "ended_by": deadline.cause,

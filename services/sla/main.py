@@ -18,10 +18,11 @@ from services.sla.store import ClockStates, PostgresDeadlines
 from services.sla.timer import Timer
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES
-from shared.contracts.units import read_units
 from shared.runtime.consumer import Consumer
 from shared.runtime.decision import Decision
-from shared.runtime.service import Handler, Running, Service, ignore, run
+from shared.runtime.district import UNITS, Kind, Setup
+from shared.runtime.running import Running
+from shared.runtime.service import Handler, Service, ignore, run
 
 HANDLERS: dict[type, Callable[..., Decision[ClockState]]] = {
     f.CaseOpened: handlers.first(clock.opened),
@@ -34,6 +35,17 @@ HANDLERS: dict[type, Callable[..., Decision[ClockState]]] = {
     f.CaseRefusalRuled: on(clock.ruled),
     f.CaseProgressed: on(clock.progressed),
     f.CaseUnitDone: on(clock.unit_done),
+    f.CaseHandedOver: on(clock.handed_over),
+    f.CaseRequested: on(clock.requested),
+    f.CaseRequestRuled: on(clock.request_ruled),
+    f.CaseListed: on(clock.listed),
+    f.CaseMilestoneReached: on(clock.milestone_reached),
+    f.CaseResumed: on(clock.resumed),
+    f.CaseReprioritised: on(clock.reprioritised),
+    f.CaseWithdrawn: on(clock.withdrawn),
+    f.CaseMerged: on(clock.merged),
+    f.CaseUnmerged: on(clock.unmerged),
+    f.CaseAnswered: on(clock.answered),
     f.CaseHandled: on(clock.handled),
     f.CaseChecked: on(clock.checked),
     f.CaseReworkOrdered: on(clock.rework_ordered),
@@ -41,40 +53,52 @@ HANDLERS: dict[type, Callable[..., Decision[ClockState]]] = {
     f.CaseArchived: on(clock.archived),
     DeadlineReached: handlers.reached,
 }
-READ_PAST: tuple[type[f.CaseFact], ...] = (f.CaseOverdue, f.CaseEscalated)
-"""What the clock has said itself, as the router recorded it."""
+READ_PAST: tuple[type[f.CaseFact], ...] = (
+    f.CaseOverdue,
+    f.CaseEscalated,
+    f.CaseSupervised,
+    f.CaseSupervisionEnded,
+    f.CaseCorrected,
+    f.CaseCommented,
+    f.CaseDuplicateFound,
+)
+"""What changes no clock: what the clock has said itself, and what is only said about a case."""
 
 CAUGHT_UP_MESSAGES = 500
 """Fewer unread facts than one batch holds: they are decided before the next deadline is."""
 
 
-def rules(settings: SlaSettings) -> Rules:
-    """What deadlines are reckoned by. Raises `PolicyInvalid` or `UnitsInvalid` naming file and field."""
+def rules(settings: SlaSettings) -> Kind[Rules]:
+    """What deadlines are reckoned by: the units in force, and the policy. Raises `PolicyInvalid` naming the field."""
     file = settings.policy_file or settings.setup / "policy.yaml"
+    policy = read_policy(file.read_text(encoding="utf-8"), str(file))
     state_calendar = StateCalendar()
-    return Rules(
-        policy=read_policy(file.read_text(encoding="utf-8"), str(file)),
-        units=read_units(settings.setup / "units.yaml"),
-        calendar_of=lambda _unit: state_calendar,
-    )
+    return Kind(UNITS.name, lambda stored: Rules(policy, UNITS.read(stored), calendar_of=lambda _unit: state_calendar))
 
 
-def handlers_by(given: Rules) -> dict[type, Handler]:
-    """The map, with the rules handed to every function in it."""
-    by_rules: dict[type, Handler] = {message: partial(handler, given) for message, handler in HANDLERS.items()}
+def handlers_by(given: Callable[[], Rules]) -> dict[type, Handler]:
+    """The map, with the rules in force handed to every function in it."""
+
+    def bound(handler: Callable[..., Decision[ClockState]]) -> Handler:
+        return lambda state, item, now: handler(given(), state, item, now)
+
+    by_rules: dict[type, Handler] = {message: bound(handler) for message, handler in HANDLERS.items()}
     return by_rules | dict.fromkeys(READ_PAST, ignore)
 
 
 def service(settings: SlaSettings) -> Service[ClockState]:
     agenda = Agenda()
+    kind = rules(settings)
+    setup = Setup(kind)
     return Service(
         name="sla",
         topic=DEADLINES,
-        handlers=handlers_by(rules(settings)),
+        handlers=handlers_by(partial(setup.current, kind)),
         states=ClockStates(agenda),
         reads=(CASES,),
         routes=api.routes,
         tasks=(timer(settings, agenda),),
+        setup=setup,
     )
 
 

@@ -21,6 +21,9 @@ from shared.runtime.postgres import JsonStates, PostgresTransaction, each
 from shared.runtime.postgres import queries as runtime_queries
 from shared.runtime.road import Versioned
 
+Name = tuple[str, str, int]
+"""Unit, obligation and generation: a deadline's name within its case."""
+
 queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
 
 
@@ -62,6 +65,14 @@ class ClockStates:
             for deadline in _changed(loaded.get(case_id, ()), versioned.state.deadlines)
         ]
         if changed:
+            gone = [
+                (case_id, name)
+                for case_id, versioned in states.items()
+                if versioned.state is not None
+                for name in _renamed(loaded.get(case_id, ()), versioned.state.deadlines)
+            ]
+            if gone:
+                await queries.take_out(transaction.connection, **_names(gone))
             await queries.save(transaction.connection, **_columns(changed))
         for case_id, deadline in changed:
             if deadline.next_at is not None:
@@ -72,6 +83,28 @@ def _changed(before: Sequence[Deadline], after: Sequence[Deadline]) -> list[Dead
     """Deadlines are values: the same object is the same row."""
     unchanged = {id(deadline) for deadline in before}
     return [deadline for deadline in after if id(deadline) not in unchanged]
+
+
+def _renamed(before: Sequence[Deadline], after: Sequence[Deadline]) -> list[Name]:
+    """The names of rows that have another unit now. No deadline ever goes but to a successor."""
+    touched = _changed(after, before)
+    if not touched:
+        return []
+    kept = {_name(deadline) for deadline in after}
+    return [name for deadline in touched if (name := _name(deadline)) not in kept]
+
+
+def _name(deadline: Deadline) -> Name:
+    return deadline.unit, deadline.obligation.value, deadline.generation
+
+
+def _names(gone: Sequence[tuple[UUID, Name]]) -> dict[str, list[object]]:
+    return {
+        "case_ids": [case_id for case_id, _ in gone],
+        "units": [unit for _, (unit, _, _) in gone],
+        "obligations": [obligation for _, (_, obligation, _) in gone],
+        "generations": [generation for _, (_, _, generation) in gone],
+    }
 
 
 def _columns(changed: Sequence[tuple[UUID, Deadline]]) -> dict[str, list[object]]:
@@ -90,10 +123,15 @@ def _columns(changed: Sequence[tuple[UUID, Deadline]]) -> dict[str, list[object]
         "fired_ats": [one.fired_at for one in deadlines],
         "ended_ats": [one.ended_at for one in deadlines],
         "states": [one.state.value for one in deadlines],
-        "granteds": [str(one.granted) for one in deadlines],
+        "granteds": [None if one.granted is None else str(one.granted) for one in deadlines],
         "policy_versions": [one.policy_version for one in deadlines],
         "causes": [one.cause for one in deadlines],
         "provisionals": [one.provisional for one in deadlines],
+        "rounds": [one.round for one in deadlines],
+        "pauseds": [one.paused for one in deadlines],
+        "paused_ats": [one.paused_at for one in deadlines],
+        "time_lefts": [one.left for one in deadlines],
+        "ladder_froms": [one.ladder_from for one in deadlines],
     }
 
 
@@ -102,7 +140,7 @@ def to_deadline(record: Mapping[str, Any]) -> Deadline:
         unit=record["unit"],
         obligation=Obligation(record["obligation"]),
         generation=record["generation"],
-        granted=Limit.parse(record["granted"]),
+        granted=None if record["granted"] is None else Limit.parse(record["granted"]),
         started_at=record["started_at"],
         warn_at=record["warn_at"],
         due_at=record["due_at"],
@@ -114,6 +152,11 @@ def to_deadline(record: Mapping[str, Any]) -> Deadline:
         fired_at=record["fired_at"],
         ended_at=record["ended_at"],
         cause=record["cause"],
+        round=record["round"],
+        paused=record["paused"],
+        paused_at=record["paused_at"],
+        left=record["time_left"],
+        ladder_from=record["ladder_from"],
     )
 
 

@@ -15,20 +15,23 @@ from services.workbench.clients import Away, NotFound, Services
 from services.workbench.feed import Feed, Item, RedLamp
 from services.workbench.languages import Speech
 from services.workbench.stream import Stream, frame
-from services.workbench.words import sentence, title_of, tone
+from services.workbench.words import APPOINTED, sentence, title_of, tone
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import Obligation, Stage, UnitKind
 
 logger = structlog.get_logger(__name__)
 
 STEPS: dict[str, tuple[Stage, ...]] = {
-    "intake": (Stage.RECEIVED, Stage.VERIFYING, Stage.DECLINED),
+    "intake": (Stage.RECEIVED, Stage.VERIFYING, Stage.DECLINED, Stage.WITHDRAWN),
     "dispatch": (
         Stage.TO_DISPATCH,
         Stage.DISPATCHED,
         Stage.REFUSAL_REVIEW,
         Stage.CONSULTATION,
         Stage.HANDLING,
+        Stage.EXTENSION_REVIEW,
+        Stage.SUSPENDED,
+        Stage.MERGED,
         Stage.REWORK,
     ),
     "check": (Stage.HANDLED, Stage.CHECKING),
@@ -36,7 +39,7 @@ STEPS: dict[str, tuple[Stage, ...]] = {
     "close": (Stage.CLOSED, Stage.ARCHIVED),
 }
 """The steps of the loop and the stages a case has in each. Every stage is in exactly one."""
-NOT_OPEN = frozenset({Stage.DECLINED, Stage.CLOSED, Stage.ARCHIVED})
+NOT_OPEN = frozenset({Stage.DECLINED, Stage.WITHDRAWN, Stage.CLOSED, Stage.ARCHIVED})
 KINDS = (UnitKind.HUB, UnitKind.STREET, UnitKind.COMMUNITY, UnitKind.DEPARTMENT, UnitKind.UTILITY)
 
 MOST_UNITS = 12
@@ -72,6 +75,7 @@ class Statistics(BaseModel):
     total: int = 0
     open: int = 0
     overdue: int = 0
+    supervised: int = 0
     by_stage: dict[str, int] = {}
     by_unit: list[UnitCounts] = []
     by_level: dict[str, int] = {}
@@ -92,7 +96,7 @@ class Board:
         services: Services,
         feed: Feed,
         stream: Stream,
-        units: UnitTree,
+        units: Callable[[], UnitTree],
         speeches: Mapping[str, Speech],
         broker: Callable[[], Outage | None],
         now: Callable[[], datetime],
@@ -158,10 +162,12 @@ class Board:
         await asyncio.gather(self._noting("sla", self._count_red()), *checks)
 
     async def _count_red(self) -> None:
-        """What is overdue at this moment: sla knows, and answering that it lives."""
+        """What is overdue at this moment: sla knows, and in answering shows that it lives."""
         running = await self._services.running_deadlines()
         try:
-            self._red = {one: int(running.get(one.value, {}).get("overdue", 0)) for one in Obligation}
+            self._red = {
+                one: int(running.get(one.value, {}).get("overdue", 0)) for one in Obligation if one not in APPOINTED
+            }
         except (AttributeError, TypeError, ValueError) as error:
             raise Away("sla", f"/deadlines/summary: {error!r}") from error
 
@@ -240,7 +246,7 @@ class Board:
             "tone": tone(item.fact, say).value,
             "text": sentence(item.fact, say, item.about),
             "number": item.about.number or "",
-            "href": _case_path(item.about.number or str(item.case_id)),
+            "href": case_path(item.about.number or str(item.case_id)),
         }
 
     def state(self, language: str) -> dict[str, Any]:
@@ -293,6 +299,7 @@ class Board:
 
     def _figures(self, counted: Statistics, say: Speech) -> dict[str, str]:
         closed = sum(counted.by_stage.get(stage.value, 0) for stage in (Stage.CLOSED, Stage.ARCHIVED))
+        suspended = counted.by_stage.get(Stage.SUSPENDED.value, 0)
         known = self._counted is not None
         share = f"{100 * counted.overdue / counted.open:.0f}%" if counted.open else "—"
         today = {name: value for name, value in counted.today.items() if isinstance(value, int)}
@@ -304,6 +311,8 @@ class Board:
             "lamp": "red" if counted.overdue else "off",
             "closed": say.number(closed) if known else "—",
             "total": say("figure.of", total=say.number(counted.total)),
+            "supervised": say.number(counted.supervised) if counted.supervised else "",
+            "suspended": say.number(suspended) if suspended else "",
             "today": say.number(received) if received is not None else "",
             "today_closed": say.number(today["closed"]) if "closed" in today else "",
         }
@@ -339,10 +348,11 @@ class Board:
         }
 
     def _kinds(self, counted: Statistics, say: Speech) -> list[dict[str, str]]:
+        units = self._units()
         opened: Counter[UnitKind] = Counter()
         overdue: Counter[UnitKind] = Counter()
         for counts in counted.by_unit:
-            unit = self._units.get(counts.unit)
+            unit = units.get(counts.unit)
             if unit is not None:
                 opened[unit.kind] += counts.open
                 overdue[unit.kind] += counts.overdue
@@ -363,7 +373,7 @@ class Board:
             "number": lamp.about.number or "",
             "what": f"{say.unit(lamp.unit)} · {say.word(lamp.obligation)}" if lamp.unit else say.word(lamp.obligation),
             "due": say("overdue.due", due=say.moment(lamp.due_at, self._now())),
-            "href": _case_path(lamp.about.number or str(lamp.case_id)),
+            "href": case_path(lamp.about.number or str(lamp.case_id)),
         }
 
     def _spark(self, say: Speech) -> dict[str, str]:
@@ -390,7 +400,8 @@ def _without_clock(state: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name not in CLOCK}
 
 
-def _case_path(number: str) -> str:
+def case_path(number: str) -> str:
+    """Where a case is shown."""
     return f"/cases/{quote(number, safe='')}"
 
 

@@ -18,7 +18,7 @@ from shared.runtime.identity import Identity, issue
 TIMEOUT = httpx.Timeout(3.0, connect=1.0, pool=1.0)
 TOKEN_LASTS = timedelta(hours=1)
 RENEWED_BEFORE_END = timedelta(minutes=10)
-LARGEST_ANSWER = 16 * 1024 * 1024
+LARGEST_ANSWER = 64 * 1024 * 1024
 
 
 class Away(Exception):
@@ -34,24 +34,34 @@ class NotFound(Exception):
     """The service answers that it does not know the case."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """An answer, and the tag by which to ask whether there is another one."""
+
+    tag: str
+    content: bytes
+
+
 @dataclass(slots=True)
 class Credentials:
-    """The token presented to the other services, renewed well before it ends."""
+    """The token presented to the other services for the hub, renewed well before it ends."""
 
     signing_key: str
-    unit: str
+    hub: Callable[[], str]
     now: Callable[[], datetime]
     _token: str = ""
     _ends: datetime | None = None
+    _unit: str = ""
 
     def header(self) -> dict[str, str]:
         if not self.signing_key:
             return {}
-        now = self.now()
-        if self._ends is None or now >= self._ends - RENEWED_BEFORE_END or now < self._ends - TOKEN_LASTS:
-            identity = Identity(kind=ActorKind.STAFF, person="workbench", unit=self.unit, operator=False)
+        now, unit = self.now(), self.hub()
+        ended = self._ends is None or now >= self._ends - RENEWED_BEFORE_END or now < self._ends - TOKEN_LASTS
+        if ended or unit != self._unit:
+            identity = Identity(kind=ActorKind.STAFF, person="workbench", unit=unit, operator=False)
             self._token = issue(identity, self.signing_key, now, TOKEN_LASTS)
-            self._ends = now + TOKEN_LASTS
+            self._ends, self._unit = now + TOKEN_LASTS, unit
         return {"Authorization": f"Bearer {self._token}"}
 
 
@@ -110,6 +120,13 @@ class Services:
         """A case's obligations as sla counts them; none where sla has not heard of the case."""
         return _rows("sla", "deadlines", await self._found_or_none("sla", f"/cases/{case_id}/deadlines"))
 
+    async def units(self, tag: str) -> Tagged | None:
+        """The router's units in force; None where they are those of this tag still."""
+        response = await self._ask("router", "/district/units", {"If-None-Match": tag} if tag else {})
+        if response.status_code == 304:
+            return None
+        return Tagged(response.headers.get("ETag", ""), response.content)
+
     async def lives(self, service: str) -> None:
         """Returns where the service answers, raises `Away` where it does not."""
         await self._get(service, "/health/live")
@@ -121,32 +138,38 @@ class Services:
             return []
 
     async def _get(self, service: str, path: str) -> Any:
+        response = await self._ask(service, path, {})
+        try:
+            return orjson.loads(response.content)
+        except orjson.JSONDecodeError as error:
+            raise Away(service, f"not JSON: {error}") from error
+
+    async def _ask(self, service: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
         started = asyncio.get_running_loop().time()
         outcome = "away"
         try:
-            response = await self._fetch(self._addresses[service] + path)
+            response = await self._fetch(self._addresses[service] + path, headers)
             outcome = str(response.status_code)
             if response.status_code == 404:
                 raise NotFound
-            if response.status_code != 200:
+            if response.status_code not in (200, 304):
                 raise Away(service, f"answers {response.status_code}")
             if len(response.content) > LARGEST_ANSWER:
                 raise Away(service, "the answer is too large")
-            return orjson.loads(response.content)
+            return response
         except httpx.HTTPError as error:
             raise Away(service, repr(error)) from error
-        except orjson.JSONDecodeError as error:
-            raise Away(service, f"not JSON: {error}") from error
         finally:
             elapsed = asyncio.get_running_loop().time() - started
             metrics.UPSTREAM.labels(service, outcome).observe(elapsed)
 
-    async def _fetch(self, url: str) -> httpx.Response:
+    async def _fetch(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        sent = {**self._credentials.header(), **headers}
         try:
-            return await self._client.get(url, headers=self._credentials.header())
+            return await self._client.get(url, headers=sent)
         except (httpx.RemoteProtocolError, httpx.ReadError):
             # The other end closed a connection that was kept open, just as it was used again.
-            return await self._client.get(url, headers=self._credentials.header())
+            return await self._client.get(url, headers=sent)
 
 
 def _rows(service: str, name: str, found: Any) -> list[dict[str, Any]]:

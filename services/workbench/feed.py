@@ -5,14 +5,16 @@ Everything is bounded, and everything here can be forgotten: the logs are the tr
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.workbench.words import NOT_IN_TICKER, About
+from services.workbench.words import About, is_news
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope
+from shared.contracts.lifecycle import STAGES
+from shared.contracts.vocabulary import DispatchCause, RequestKind
 from shared.contracts.vocabulary import Obligation as O
 from shared.contracts.vocabulary import Stage as S
 
@@ -20,7 +22,6 @@ MOST_KEPT = 200
 MOST_CASES = 20_000
 MOST_OVERDUE = 200
 HORIZON_SECONDS: Final = 3600
-FINAL_STAGES = frozenset({S.CLOSED, S.ARCHIVED, S.DECLINED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,19 @@ ENTERS: dict[type[f.Fact], str] = {
     f.CaseDispatched: "dispatch",
     f.CaseHandled: "check",
     f.CaseChecked: "rate",
+    f.CaseAnswered: "rate",
     f.CaseClosed: "close",
 }
 """The fact that brings a case into each step of the loop."""
+
+
+def _entered(fact: f.Fact) -> str | None:
+    """The step into which this fact brings its case; none where it was there before."""
+    if isinstance(fact, f.CaseChecked) and not fact.passed:
+        return None
+    if isinstance(fact, f.CaseDispatched) and fact.cause not in (None, DispatchCause.RULE, DispatchCause.DESK):
+        return None
+    return ENTERS.get(type(fact))
 
 
 class Feed:
@@ -112,11 +123,11 @@ class Feed:
             self._last[place] = envelope.sequence
         fact = envelope.fact
         about = self._remember(envelope.subject, fact)
-        step = ENTERS.get(type(fact))
-        if step is not None and not (isinstance(fact, f.CaseChecked) and not fact.passed):
+        step = _entered(fact)
+        if step is not None:
             self.pace.add(step, envelope.time)
         self._watch_overdue(envelope.subject, fact, about)
-        if type(fact) not in NOT_IN_TICKER:
+        if is_news(fact):
             self.serial += 1
             self._items.append(Item(self.serial, envelope.id, envelope.subject, envelope.time, fact, about))
         self.taken.set()
@@ -158,22 +169,51 @@ class Feed:
             if len(self._overdue) > MOST_OVERDUE:
                 self._overdue.popitem(last=False)
             return
-        if self._overdue:
-            for key in [key for key in self._overdue if key[0] == case_id and _meets(fact, key[1], key[2])]:
-                del self._overdue[key]
+        for key in [key for key in self._overdue if key[0] == case_id] if self._overdue else ():
+            lamp = self._overdue.pop(key)
+            if isinstance(fact, f.CaseHandedOver) and lamp.unit == fact.before:
+                lamp = replace(lamp, unit=fact.unit)
+            if not _puts_out(fact, lamp.obligation, lamp.unit):
+                self._overdue[case_id, lamp.obligation, lamp.unit] = lamp
 
 
-def _meets(fact: f.Fact, obligation: O, unit: str | None) -> bool:
+def _puts_out(fact: f.Fact, obligation: O, unit: str | None) -> bool:
     """Whether this fact puts out the red lamp of an obligation (of one unit, where it is a unit's)."""
-    if isinstance(fact, f.CaseFact) and fact.stage in FINAL_STAGES:
+    if isinstance(fact, f.CaseFact) and not _may_be_owed(obligation, fact.stage):
         return True
-    if isinstance(fact, f.CaseRefusalRuled) and fact.upheld and fact.unit == unit:
-        return True  # the unit is released and owes nothing any more
+    if _releases(fact, unit) or (obligation is O.HANDLE and _gives_time(fact, unit)):
+        return True
     if not isinstance(fact, MET_BY[obligation]):
         return False
     if isinstance(fact, f.CaseProgressed) and not fact.contacted:
         return False
-    return unit is None or getattr(fact, "unit", unit) == unit
+    return unit is None or obligation in OWED_TO_UNITS or getattr(fact, "unit", unit) == unit
+
+
+def _may_be_owed(obligation: O, stage: S) -> bool:
+    """Whether somebody can still owe this while a case is in that stage.
+
+    What was late when the case was suspended stays late; a request may wait behind a refusal.
+    """
+    if stage is S.SUSPENDED:
+        return True
+    if obligation is O.RULE_ON_REQUEST and stage in (S.REFUSAL_REVIEW, S.CONSULTATION):
+        return True
+    return obligation in STAGES[stage].obligations
+
+
+def _releases(fact: f.Fact, unit: str | None) -> bool:
+    """Whether this unit has no part in the case any more, and so owes nothing."""
+    if isinstance(fact, f.CaseRefusalRuled):
+        return fact.upheld and fact.unit == unit
+    return isinstance(fact, f.CaseDispatched) and unit in {made.unit for made in fact.released}
+
+
+def _gives_time(fact: f.Fact, unit: str | None) -> bool:
+    """Whether this unit has more time for its part from now on: by an extension, or by a plan."""
+    if isinstance(fact, f.CaseRequestRuled):
+        return fact.approved and fact.kind is RequestKind.EXTENSION and fact.unit == unit
+    return isinstance(fact, f.CaseListed) and bool(fact.milestones)
 
 
 MET_BY: dict[O, tuple[type[f.Fact], ...]] = {
@@ -181,11 +221,17 @@ MET_BY: dict[O, tuple[type[f.Fact], ...]] = {
     O.DISPATCH: (f.CaseDispatched,),
     O.SIGN_IN: (f.CaseSignedIn, f.CaseRefused, f.CaseUnitDone),
     O.RULE_ON_REFUSAL: (f.CaseDispatched, f.CaseRefusalRuled),
+    O.RULE_ON_REQUEST: (f.CaseRequestRuled,),
     O.DESIGNATE: (f.CaseDispatched,),
     O.FIRST_CONTACT: (f.CaseProgressed, f.CaseUnitDone, f.CaseHandled),
     O.HANDLE: (f.CaseUnitDone, f.CaseHandled),
+    O.MILESTONE: (f.CaseMilestoneReached, f.CaseListed, f.CaseUnitDone),
+    O.REVIEW: (f.CaseResumed,),
     O.CHECK: (f.CaseChecked,),
     O.RATE: (f.CaseClosed, f.CaseReworkOrdered),
     O.ARCHIVE: (f.CaseArchived,),
 }
 """Which facts of a case meet each obligation."""
+
+OWED_TO_UNITS = frozenset({O.RULE_ON_REFUSAL, O.RULE_ON_REQUEST})
+"""What is owed to the unit that the fact names, and not by it."""

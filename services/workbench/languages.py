@@ -1,7 +1,7 @@
 """The pages' languages: one catalogue each, and how names, numbers and times are said in it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, tzinfo
 from enum import Enum
 from pathlib import Path
@@ -48,11 +48,11 @@ def _by_preference(header: str) -> list[str]:
 class Speech:
     """One language with the district's names: `say("about", title=…)` and friends."""
 
-    def __init__(self, language: str, units: UnitTree, zone: tzinfo) -> None:
+    def __init__(self, language: str, units: Callable[[], UnitTree], zone: tzinfo) -> None:
         self.language = language
         self.other = next(known for known in CATALOGUES if known != language)
         self._texts = CATALOGUES[language]
-        self._units = units
+        self._in_force = units
         self._zone = zone
 
     def __call__(self, key: str, /, **values: object) -> str:
@@ -67,16 +67,24 @@ class Speech:
         return self._texts[f"{name.removeprefix('_')}.{value.value}"]
 
     def unit(self, code: str | None) -> str:
-        """A unit's name; its code where the district does not know it."""
+        """A unit's name, also of one that was retired; its code where the district never knew it."""
         if code is None:
             return self("unit.none")
-        unit = self._units.get(code)
+        units = self._in_force()
+        unit = units.get(code) or units.retired.get(code)
         if unit is None:
             return code
         return (unit.name_en or unit.name) if self.language == "en" else unit.name
 
     def units(self, codes: Iterable[str]) -> str:
-        return self("list.and").join(dict.fromkeys(map(self.unit, codes))) or self("unit.none")
+        return self.join(dict.fromkeys(map(self.unit, codes))) or self("unit.none")
+
+    def join(self, words: Iterable[str]) -> str:
+        return self("list.and").join(words)
+
+    def field(self, name: str) -> str:
+        """What a field of the matter is called; its name where a newer release has a field more."""
+        return self._texts.get(f"matter.{name}", name)
 
     def reason(self, reason: Reason) -> str:
         return reason.en if self.language == "en" else reason.zh
@@ -95,8 +103,8 @@ class Speech:
     def clock(self, at: datetime) -> str:
         return at.astimezone(self._zone).strftime("%H:%M:%S")
 
-    def day(self, at: datetime) -> str:
-        return at.astimezone(self._zone).strftime("%Y-%m-%d")
+    def day(self, at: datetime | None) -> str:
+        return self("unit.none") if at is None else at.astimezone(self._zone).strftime("%Y-%m-%d")
 
     def moment(self, at: datetime, now: datetime) -> str:
         """Hours and minutes today, with month and day otherwise."""

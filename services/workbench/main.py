@@ -24,6 +24,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from services.workbench.board import Board, Outage
 from services.workbench.clients import Away, Credentials, NotFound, Services
+from services.workbench.directory import Directory
 from services.workbench.feed import Feed
 from services.workbench.languages import CATALOGUES, Speech
 from services.workbench.manners import Manners
@@ -31,10 +32,10 @@ from services.workbench.pages import Pages
 from services.workbench.settings import WorkbenchSettings
 from services.workbench.stream import Stream
 from services.workbench.tail import Tail
-from shared.contracts.units import read_units
 from shared.runtime import health
 from shared.runtime.service import release, serve
 from shared.runtime.settings import KafkaSettings
+from shared.runtime.setup_files import read_units
 
 logger = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class Workbench:
     """The parts of the running workbench."""
 
     services: Services
+    directory: Directory
     feed: Feed
     stream: Stream
     board: Board
@@ -70,10 +72,10 @@ def assemble(
     now: Callable[[], datetime] = utc_now,
 ) -> Workbench:
     """Put the parts together. `kafka` None leaves the feed to the caller; `transport` stands in for the network."""
-    units = read_units(settings.setup / "units.yaml")
+    directory = Directory(read_units(settings.setup / "units.yaml"))
     zone = ZoneInfo(settings.time_zone)
-    speeches = {language: Speech(language, units, zone) for language in CATALOGUES}
-    credentials = Credentials(settings.signing_key.get_secret_value(), units.hub.code, now)
+    speeches = {language: Speech(language, lambda: directory.tree, zone) for language in CATALOGUES}
+    credentials = Credentials(settings.signing_key.get_secret_value(), lambda: directory.hub, now)
     services = Services(settings.services, credentials, transport)
     feed = Feed()
     stream = Stream(settings.most_watchers)
@@ -84,9 +86,9 @@ def assemble(
             return None
         return Outage(tail.since, tail.problem)
 
-    board = Board(services, feed, stream, units, speeches, broker, now)
-    pages = Pages(services, board, stream, speeches, units.hub.code, now)
-    return Workbench(services, feed, stream, board, pages, broker, tail)
+    board = Board(services, feed, stream, lambda: directory.tree, speeches, broker, now)
+    pages = Pages(services, board, stream, speeches, lambda: directory.hub, now)
+    return Workbench(services, directory, feed, stream, board, pages, broker, tail)
 
 
 def build_app(workbench: Workbench) -> FastAPI:
@@ -94,7 +96,10 @@ def build_app(workbench: Workbench) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(workbench.board.run(), name="board")]
+        tasks = [
+            asyncio.create_task(workbench.board.run(), name="board"),
+            asyncio.create_task(workbench.directory.keep(workbench.services), name="directory"),
+        ]
         if workbench.tail is not None:
             tasks.append(asyncio.create_task(workbench.tail.run(), name="tail"))
         for task in tasks:

@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import jinja2
 import structlog
@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from services.workbench import timeline, words
-from services.workbench.board import STEPS, Board
+from services.workbench import standing, timeline, words
+from services.workbench.board import STEPS, Board, case_path
 from services.workbench.clients import Away, NotFound, Services
 from services.workbench.languages import Speech, choose
 from services.workbench.manners import HEADERS
@@ -56,7 +56,7 @@ class Static(StaticFiles):
 class Found:
     """A case and what each service says of it; `missing` names the services that did not answer."""
 
-    case: timeline.Case
+    case: standing.Case
     rows: list[timeline.Logged]
     deadlines: list[timeline.Deadline]
     missing: list[str]
@@ -71,7 +71,7 @@ class Pages:
         board: Board,
         stream: Stream,
         speeches: Mapping[str, Speech],
-        hub: str,
+        hub: Callable[[], str],
         now: Callable[[], datetime],
     ) -> None:
         self._services = services
@@ -91,7 +91,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.globals.update(static=self._static, blank=Blank(), steps=STEPS)
-        self._templates.filters["masked"] = words.masked
+        self._templates.filters.update(masked=words.masked, case_path=case_path)
 
     def add_to(self, app: FastAPI) -> None:
         router = APIRouter(include_in_schema=False)
@@ -132,7 +132,7 @@ class Pages:
 
     async def _find(self, number: str = "") -> Response:
         number = number.strip()
-        return RedirectResponse(f"/cases/{quote(number, safe='')}" if number else "/board", 303)
+        return RedirectResponse(case_path(number) if number else "/board", 303)
 
     async def _show_case(self, number: str, request: Request) -> Response:
         say = self._speech(request)
@@ -166,7 +166,7 @@ class Pages:
         if not 1 <= len(number) <= LONGEST_NUMBER or not number.isprintable() or number in (".", ".."):
             raise NotFound
         try:
-            case = timeline.Case.model_validate(await self._services.case(number))
+            case = standing.Case.model_validate(await self._services.case(number))
         except ValidationError as error:
             raise Away("router", f"the case cannot be read: {error.errors()[0]['msg']}") from error
         missing: list[str] = []
@@ -195,11 +195,15 @@ class Pages:
         return {
             "case": found.case,
             "matter": matter,
-            "title": words.title_of(timeline.about(found.case), say),
+            "title": words.title_of(found.case.about, say),
+            "notices": standing.notices(found.case, say),
+            "supervised": found.case.supervised if standing.is_open(found.case) else (),
             "steps_taken": timeline.steps(found.case, found.rows, say),
             "moments": timeline.moments(found.rows, say, matter.confidential),
             "clocks": timeline.clocks(found.deadlines, say, now),
-            "parts": timeline.unit_parts(found.rows),
+            "milestones": standing.milestones(found.case, say, now),
+            "twins": standing.twins(found.case, say),
+            "accounts": standing.accounts(found.case, timeline.accounts(found.rows), say, now),
             "verdicts": timeline.verdicts(found.rows),
             "answer": "" if matter.confidential else timeline.answer(found.rows),
             "missing": found.missing,
@@ -213,7 +217,7 @@ class Pages:
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
         text = self._templates.get_template(template).render(
             say=say,
-            hub=say.unit(self._hub),
+            hub=say.unit(self._hub()),
             other_language=f"?{urlencode([*kept, ('lang', say.other)])}",
             path=request.url.path,
             **values,

@@ -1,18 +1,19 @@
-"""A case's timeline: the four logs merged in the order of time, its clocks, its units and its verdicts. No I/O."""
+"""A case's timeline: the four logs merged in the order of time, its clocks and its verdicts. No I/O."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.workbench.board import STEPS
 from services.workbench.languages import Speech
-from services.workbench.words import About, Tone, masked, sentence, tone
+from services.workbench.standing import Case
+from services.workbench.words import APPOINTED, Tone, masked, sentence, tone
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, Undecodable, decode
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES
@@ -21,25 +22,15 @@ from shared.contracts.vocabulary import Obligation, Role, Stage, Urgency
 LOG_OF = {"intake": WHISTLES, "router": CASES, "sla": DEADLINES, "feedback": FEEDBACK}
 ORDER = {"intake": 0, "sla": 1, "feedback": 2, "router": 3}
 """Who comes first at the same moment: what was stated, then what the router made of it."""
+PAUSED = "paused"
 DROPPED = frozenset({"cancelled", "dropped", "released", "void", "withdrawn", "superseded"})
 
 
 # --- what the services answer --------------------------------------------------------------------------
 
 
-class Case(BaseModel):
-    """A case as the router holds it, as far as the page needs it."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    case_id: UUID
-    number: str
-    stage: Stage
-    matter: f.Matter
-
-
 class Deadline(BaseModel):
-    """One obligation as sla counts it. `ended_at` is None while it runs."""
+    """One obligation as sla counts it. `ended_at` is None while it runs or is paused; paused, it has `left`."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -50,7 +41,9 @@ class Deadline(BaseModel):
     warn_at: datetime | None = None
     due_at: datetime
     state: str = ""
-    fired_at: datetime | None = None
+    left: timedelta | None = None
+    paused_at: datetime | None = None
+    overdue_at: datetime | None = None
     ended_at: datetime | None = None
 
 
@@ -173,16 +166,6 @@ class Clock:
 
 
 @dataclass(slots=True)
-class UnitPart:
-    """One unit's part in the case, as the facts leave it."""
-
-    unit: str
-    role: Role
-    round: int
-    state: str = "assigned"
-
-
-@dataclass(slots=True)
 class Verdict:
     """What was said of one round: the check, the ratings of the units, the resident's answers."""
 
@@ -269,39 +252,83 @@ _FREE = (
     ("words", "case.words"),
     ("answer", "case.answer"),
     ("basis", "case.basis"),
+    ("text", "case.comment"),
 )
 
 
 def _lines(fact: f.Fact, say: Speech) -> list[Line]:
-    """What a fact says beyond its sentence."""
+    """What a fact says beyond its sentence, and why it was allowed."""
     found: list[Line] = []
     reason = getattr(fact, "reason", None)
     if isinstance(reason, f.Reason):
-        found.append(Line(say("case.reason"), say.reason(reason)))
-        if reason.rule:
-            rule = say("case.rule.version", rule=reason.rule, version=reason.version) if reason.version else None
-            found.append(Line("", rule or say("case.rule", rule=reason.rule)))
-    elif isinstance(fact, f.CaseRefused | f.CaseRefusalRuled):
-        found.append(Line(say("case.reason"), fact.reason, free=True))
+        found.extend(_reason_lines(reason, say("case.reason"), say))
+    elif isinstance(reason, str) and not isinstance(reason, Enum):
+        found.append(Line(say("case.reason"), reason, free=True))
     found.extend(
         Line(say(label), text, free=True)
         for name, label in _FREE
         if isinstance(text := getattr(fact, name, None), str) and text
     )
     found.extend(_set_lines(fact, say))
+    found.extend(_time_lines(fact, say))
+    why = getattr(fact, "why", None)
+    if isinstance(why, f.Reason) and why != reason:
+        found.extend(_reason_lines(why, say("case.why"), say))
     return found
 
 
+def _reason_lines(reason: f.Reason, label: str, say: Speech) -> list[Line]:
+    """Why something was decided, by which rule, and on what basis."""
+    rule = ""
+    if reason.rule:
+        key = "case.rule.version" if reason.version else "case.rule"
+        rule = say(key, rule=reason.rule, version=reason.version)
+    written = reason.zh == reason.en  # by a person, in one language
+    return [
+        Line(label, say.reason(reason), free=written),
+        Line("", rule),
+        Line(say("case.basis"), reason.basis, free=True),
+    ]
+
+
+def _time_lines(fact: f.Fact, say: Speech) -> list[Line]:
+    """What a fact says of time: asked for, planned, or a day on which the case comes back."""
+    found: list[Line] = []
+    if isinstance(fact, f.CaseRequested | f.CaseRequestRuled):
+        if fact.share is not None:
+            found.append(Line(say("case.share"), say("case.share.of", percent=round(100 * fact.share))))
+        if fact.until is not None:
+            found.append(Line(say("case.until"), say.full(fact.until)))
+    if isinstance(fact, f.CaseRequested):
+        found.append(Line(say("case.approver"), say.unit(fact.approver)))
+    if isinstance(fact, f.CaseListed):
+        found.extend(Line(say("case.milestone", n=one.number), planned(one, say), free=True) for one in fact.milestones)
+        if fact.explained_at is not None:
+            found.append(Line(say("case.explained"), say.full(fact.explained_at)))
+        if fact.review_at is not None:
+            found.append(Line(say("case.until"), say.full(fact.review_at)))
+    return found
+
+
+def planned(milestone: f.Milestone, say: Speech) -> str:
+    return say("case.milestone.by", title=milestone.title, due=say.day(milestone.due_at))
+
+
 def _set_lines(fact: f.Fact, say: Speech) -> list[Line]:
-    """What a fact set: urgency, category, level, ledger, when it was due, what the resident answered."""
+    """What a fact set: urgency, category, level, ledger, parts, when it was due, what the resident answered."""
     found: list[Line] = []
     urgency, category = getattr(fact, "urgency", None), getattr(fact, "category", None)
-    if isinstance(urgency, Urgency):
+    if isinstance(urgency, Urgency) and not isinstance(fact, f.CaseReprioritised):
         found.append(Line(say("case.urgency_set"), say.word(urgency)))
     if category:
         found.append(Line(say("case.category_set"), " / ".join(category)))
     if isinstance(fact, f.CaseDispatched):
         found.append(Line(say("case.field.level"), say.word(fact.level)))
+        if len(fact.assignments) > 1:
+            for role in Role:
+                units = [made.unit for made in fact.assignments if made.role is role]
+                found.append(Line(say.word(role), say.units(units)))
+    if isinstance(fact, f.CaseDispatched | f.CaseListed):
         found.append(Line(say("case.field.ledger"), say.word(fact.ledger)))
         found.append(Line(say("case.field.list"), say.word(fact.case_list)))
     if isinstance(fact, f.CaseOverdue | f.DeadlineFact):
@@ -324,13 +351,13 @@ def steps(case: Case, rows: Sequence[Logged], say: Speech) -> list[Step]:
     for envelope in facts_of(rows, "router"):
         if isinstance(envelope.fact, f.CaseFact):
             reached.setdefault(step_of[envelope.fact.stage], envelope.time)
-    current = step_of[case.stage]
-    declined = case.stage is Stage.DECLINED
+    stopped = case.stage in (Stage.DECLINED, Stage.WITHDRAWN)
+    current = step_of[_left(rows) if case.stage is Stage.WITHDRAWN else case.stage]
     found = []
     passed = True
     for step in STEPS:
         if step == current:
-            state = "stopped" if declined else "done" if step == "close" else "current"
+            state = "stopped" if stopped else "done" if step == "close" else "current"
             passed = False
         else:
             state = "passed" if passed else "ahead"
@@ -345,20 +372,40 @@ def steps(case: Case, rows: Sequence[Logged], say: Speech) -> list[Step]:
     return found
 
 
+def _left(rows: Sequence[Logged]) -> Stage:
+    """The stage in which a case was when it was withdrawn."""
+    stages = [envelope.fact.stage for envelope in facts_of(rows, "router") if isinstance(envelope.fact, f.CaseFact)]
+    return next((stage for stage in reversed(stages) if stage is not Stage.WITHDRAWN), Stage.WITHDRAWN)
+
+
 def clocks(deadlines: Iterable[Deadline], say: Speech, now: datetime) -> list[Clock]:
-    """Running obligations first, the most pressing on top; then the ended ones in the order they began."""
-    running = sorted((one for one in deadlines if _runs(one)), key=lambda one: one.due_at)
-    ended = sorted((one for one in deadlines if not _runs(one)), key=lambda one: one.started_at)
-    return [_clock(one, say, now) for one in (*running, *ended)]
+    """Running obligations first, the most pressing on top and appointed days last; then those that stand still;
+    then the ended ones in the order they began."""
+    running = sorted(
+        (one for one in deadlines if _runs(one)), key=lambda one: (one.obligation in APPOINTED, one.due_at)
+    )
+    paused = sorted((one for one in deadlines if _stands_still(one)), key=lambda one: one.due_at)
+    ended = sorted((one for one in deadlines if _is_over(one)), key=lambda one: one.started_at)
+    return [_clock(one, say, now) for one in (*running, *paused, *ended)]
 
 
 def _runs(one: Deadline) -> bool:
-    return one.ended_at is None and one.state not in DROPPED and one.state not in ("met", "ended", "done")
+    return not _stands_still(one) and not _is_over(one)
+
+
+def _stands_still(one: Deadline) -> bool:
+    return one.state == PAUSED
+
+
+def _is_over(one: Deadline) -> bool:
+    if _stands_still(one):
+        return False
+    return one.ended_at is not None or one.state in DROPPED or one.state in ("met", "ended", "done")
 
 
 def _clock(one: Deadline, say: Speech, now: datetime) -> Clock:
     whole = max(one.due_at - one.started_at, timedelta(seconds=1))
-    until = one.ended_at or now
+    until = one.ended_at or (one.paused_at if _stands_still(one) else None) or now
     used = min(100.0, max(0.0, 100 * (until - one.started_at) / whole))
     warn = 100 * (one.warn_at - one.started_at) / whole if one.warn_at else 80.0
     lamp, text = _lamp(one, say, until)
@@ -382,7 +429,12 @@ def _lamp(one: Deadline, say: Speech, until: datetime) -> tuple[str, str]:
     """The lamp's colour and what it says."""
     if one.state in DROPPED:
         return "off", say("clock.dropped")
+    if _stands_still(one):
+        return "off", _standing_still(one, say)
     late = until - one.due_at
+    if one.obligation in APPOINTED:
+        ahead = _runs(one) and late < timedelta()
+        return "appointed", say("clock.appointed", left=say.duration(-late)) if ahead else say("clock.appointed.over")
     if not _runs(one):
         if one.ended_at is None or late <= timedelta():
             used = say.duration(until - one.started_at) if one.ended_at else "—"
@@ -395,27 +447,10 @@ def _lamp(one: Deadline, say: Speech, until: datetime) -> tuple[str, str]:
     return "green", say("clock.running", left=say.duration(-late))
 
 
-def unit_parts(rows: Sequence[Logged]) -> list[UnitPart]:
-    """Each unit's part, from the router's facts; the newest round of a unit is what counts."""
-    parts: dict[UUID, UnitPart] = {}
-    for envelope in facts_of(rows, "router"):
-        fact = envelope.fact
-        if isinstance(fact, f.CaseDispatched | f.CaseReworkOrdered):
-            for made in fact.assignments:
-                parts[made.assignment_id] = UnitPart(made.unit, made.role, made.round)
-            continue
-        part = parts.get(getattr(fact, "assignment_id", None) or UUID(int=0))
-        if part is None:
-            continue
-        if isinstance(fact, f.CaseSignedIn):
-            part.state = "signed_in"
-        elif isinstance(fact, f.CaseUnitDone):
-            part.state = "done"
-        elif isinstance(fact, f.CaseRefused):
-            part.state = "refused"
-        elif isinstance(fact, f.CaseRefusalRuled):
-            part.state = "released" if fact.upheld else "assigned"
-    return list(parts.values())
+def _standing_still(one: Deadline, say: Speech) -> str:
+    if one.overdue_at is not None:
+        return say("clock.paused.overdue")
+    return say("clock.paused") if one.left is None else say("clock.paused.left", left=say.duration(one.left))
 
 
 def verdicts(rows: Sequence[Logged]) -> list[Verdict]:
@@ -440,10 +475,16 @@ def verdicts(rows: Sequence[Logged]) -> list[Verdict]:
 
 
 def answer(rows: Sequence[Logged]) -> str:
-    """What the reporter was told when the case was closed the last time, or nothing."""
-    told = [one.fact.answer for one in facts_of(rows, "router") if isinstance(one.fact, f.CaseClosed)]
+    """What the reporter was told last, when the case was closed or the one it was merged into, or nothing."""
+    told = [one.fact.answer for one in facts_of(rows, "router") if isinstance(one.fact, f.CaseClosed | f.CaseAnswered)]
     return masked(told[-1]) if told else ""
 
 
-def about(case: Case) -> About:
-    return About(case.number, case.matter.title, case.matter.confidential)
+def accounts(rows: Sequence[Logged]) -> Sequence[f.UnitAccount]:
+    """Whose time it was, as the case's last end stated it; nothing before."""
+    stated = [
+        one.fact.accounts
+        for one in facts_of(rows, "router")
+        if isinstance(one.fact, f.CaseClosed | f.CaseWithdrawn) and one.fact.accounts
+    ]
+    return stated[-1] if stated else ()

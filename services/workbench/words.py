@@ -8,7 +8,10 @@ from typing import Any
 
 from services.workbench.languages import Speech
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import Source
+from shared.contracts.vocabulary import DispatchCause, Obligation, RequestKind, Role, Source
+
+APPOINTED = frozenset({Obligation.ARCHIVE, Obligation.REVIEW})
+"""Dates on which the case goes on by itself: nobody is late when they have come, and no lamp is lit."""
 
 
 class Tone(StrEnum):
@@ -95,9 +98,28 @@ def _declined(key: str) -> Callable[[Any, Speech], Phrase]:
     return told
 
 
+_CHANGED_HANDS = (
+    DispatchCause.REFUSAL_UPHELD,
+    DispatchCause.TRANSFERRED,
+    DispatchCause.JOINED,
+    DispatchCause.RELEASED,
+    DispatchCause.LEAD_CHANGED,
+    DispatchCause.SUCCEEDED,
+)
+"""Causes for which what changed is said; for the others, who has the case."""
+
+
 def _dispatched(fact: f.CaseDispatched, say: Speech) -> Phrase:
+    if fact.cause in _CHANGED_HANDS:
+        return Phrase(
+            f"fact.case.dispatched.{fact.cause}",
+            units=say.units(made.unit for made in fact.assignments if made.begun),
+            released=say.units(made.unit for made in fact.released),
+            lead=say.units(made.unit for made in fact.assignments if made.role is Role.LEAD),
+        )
+    designated = fact.final or fact.cause is DispatchCause.DESIGNATED
     return Phrase(
-        "fact.case.dispatched.final" if fact.final else "fact.case.dispatched",
+        "fact.case.dispatched.final" if designated else "fact.case.dispatched",
         blower=say.unit(fact.matter.whistle_blower),
         units=say.units(made.unit for made in fact.assignments),
     )
@@ -133,8 +155,44 @@ def _rework_ordered(fact: f.CaseReworkOrdered, say: Speech) -> Phrase:
     return Phrase("fact.case.rework_ordered", Tone.BACK, cause=say.word(fact.cause), units=units)
 
 
+def _requested(fact: f.CaseRequested, say: Speech) -> Phrase:
+    return Phrase(f"fact.case.requested.{fact.kind}", unit=say.unit(fact.unit))
+
+
+def _request_ruled(fact: f.CaseRequestRuled, say: Speech) -> Phrase:
+    ruling = "approved" if fact.approved else "dismissed"
+    suspended = fact.approved and fact.kind is RequestKind.SUSPENSION
+    return Phrase(
+        f"fact.case.request_ruled.{fact.kind}.{ruling}",
+        Tone.BACK if suspended else Tone.PLAIN,
+        unit=say.unit(fact.unit),
+        until=say.day(fact.until),
+    )
+
+
+def _listed(fact: f.CaseListed, say: Speech) -> Phrase:
+    if fact.review_at is not None:
+        return Phrase("fact.case.listed.until", Tone.BACK, list=say.word(fact.case_list), until=say.day(fact.review_at))
+    return Phrase("fact.case.listed", list=say.word(fact.case_list))
+
+
+def _withdrawn(fact: f.CaseWithdrawn, say: Speech) -> Phrase:
+    return Phrase("fact.case.withdrawn", Tone.BACK, unit=say.actor(fact.actor))
+
+
+def _duplicate_found(fact: f.CaseDuplicateFound, say: Speech) -> Phrase:
+    return Phrase("fact.case.duplicate_found", numbers=say.join(one.number for one in fact.candidates))
+
+
+def _handed_over(fact: f.CaseHandedOver, say: Speech) -> Phrase:
+    key = "fact.case.handed_over.whistle_blower" if fact.assignment_id is None else "fact.case.handed_over"
+    return Phrase(key, before=say.unit(fact.before), unit=say.unit(fact.unit))
+
+
 def _clocked(key: str, lamp: Tone) -> Callable[[Any, Speech], Phrase]:
     def told(fact: f.CaseOverdue | f.DeadlineFact, say: Speech) -> Phrase:
+        if fact.obligation in APPOINTED:
+            return Phrase(f"{key}.appointed", obligation=say.word(fact.obligation))
         return Phrase(key, lamp, unit=say.unit(fact.unit), obligation=say.word(fact.obligation))
 
     return told
@@ -192,6 +250,26 @@ WORDS: dict[type[f.Fact], Callable[[Any, Speech], Phrase]] = {
     f.CaseEscalated: _escalated("fact.case.escalated"),
     f.CaseClosed: lambda _fact, _say: Phrase("fact.case.closed", Tone.GOOD),
     f.CaseArchived: lambda _fact, _say: Phrase("fact.case.archived"),
+    f.CaseRequested: _requested,
+    f.CaseRequestRuled: _request_ruled,
+    f.CaseResumed: lambda fact, _say: Phrase(f"fact.case.resumed.{fact.cause}"),
+    f.CaseListed: _listed,
+    f.CaseMilestoneReached: lambda fact, say: Phrase(
+        "fact.case.milestone_reached", Tone.GOOD, unit=say.unit(fact.unit), number=fact.milestone
+    ),
+    f.CaseSupervised: lambda fact, say: Phrase("fact.case.supervised", Tone.RED, unit=say.unit(fact.unit)),
+    f.CaseSupervisionEnded: lambda fact, say: Phrase("fact.case.supervision_ended", unit=say.unit(fact.unit)),
+    f.CaseReprioritised: lambda fact, say: Phrase(
+        "fact.case.reprioritised", before=say.word(fact.before), urgency=say.word(fact.urgency)
+    ),
+    f.CaseCorrected: lambda fact, say: Phrase("fact.case.corrected", fields=say.join(map(say.field, fact.changed))),
+    f.CaseCommented: lambda fact, say: Phrase("fact.case.commented", unit=say.actor(fact.actor)),
+    f.CaseWithdrawn: _withdrawn,
+    f.CaseDuplicateFound: _duplicate_found,
+    f.CaseMerged: lambda fact, _say: Phrase("fact.case.merged", number=fact.into_number),
+    f.CaseUnmerged: lambda _fact, _say: Phrase("fact.case.unmerged"),
+    f.CaseAnswered: lambda _fact, _say: Phrase("fact.case.answered", Tone.GOOD),
+    f.CaseHandedOver: _handed_over,
     f.DeadlineWarned: _clocked("fact.deadline.warned", Tone.YELLOW),
     f.DeadlineOverdue: _clocked("fact.deadline.overdue", Tone.RED),
     f.DeadlineEscalated: _escalated("fact.deadline.escalated"),
@@ -204,7 +282,7 @@ WORDS: dict[type[f.Fact], Callable[[Any, Speech], Phrase]] = {
 }
 """How each fact of the four logs is said. A test walks every fact type."""
 
-NOT_IN_TICKER: frozenset[type[f.Fact]] = frozenset(
+_NOT_IN_TICKER: frozenset[type[f.Fact]] = frozenset(
     {
         # What the router states again, with its decision, in its own log.
         f.WhistleReceived,
@@ -216,3 +294,10 @@ NOT_IN_TICKER: frozenset[type[f.Fact]] = frozenset(
         f.FeedbackConcluded,
     }
 )
+
+
+def is_news(fact: f.Fact) -> bool:
+    """Whether the ticker tells it: not what is told with the router's decision, nor that an appointed day is near."""
+    if isinstance(fact, f.DeadlineFact) and fact.obligation in APPOINTED:
+        return False
+    return type(fact) not in _NOT_IN_TICKER

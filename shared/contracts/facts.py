@@ -4,20 +4,23 @@ A fact's type is `cn.chuishao.<subject>.<what happened>.v<version>`. Changes are
 readers ignore fields they do not know, a field is never removed or given another meaning.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.vocabulary import (
     ActorKind,
     AppealType,
     CaseList,
     DeclineReason,
+    DispatchCause,
     Ledger,
     Level,
     Obligation,
+    RequestKind,
+    ResumeCause,
     ReworkCause,
     Role,
     Satisfaction,
@@ -64,12 +67,16 @@ class Actor(Value):
 
 
 class Reason(Value):
-    """Why something was decided, in both languages, and by which rule and version where a rule decided."""
+    """Why something was decided, in both languages, and by which rule and version where a rule decided.
+
+    `basis` is what the decision rests on: a regulation, a list of duties, a paragraph of the district's procedures.
+    """
 
     zh: str
     en: str
     rule: str | None = None
     version: str | None = None
+    basis: str = ""
 
 
 class Evidence(Value):
@@ -109,12 +116,49 @@ class Matter(Value):
 
 
 class AssignmentMade(Value):
-    """One unit's part in a case. `round` counts reworks from 1; a new round is a new assignment."""
+    """One unit's part in a case. `round` counts reworks from 1; a new round is a new assignment.
+
+    `begun` False: the unit had the part before this fact, and its clock goes on.
+    """
 
     assignment_id: UUID
     unit: UnitCode
     role: Role
     round: int = 1
+    begun: bool = True
+
+
+class Milestone(Value):
+    """节点: one step of a phased matter, numbered from 1, with a date of its own."""
+
+    number: Annotated[int, Field(ge=1, le=100)]
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    due_at: AwareDatetime
+
+
+class UnitAccount(Value):
+    """How long one unit was answerable for a case, and what it did with the time.
+
+    `held` of all units adds up to the time the case was open; `suspended` is the part of it spent suspended.
+    """
+
+    unit: UnitCode
+    role: Role | None = Field(default=None, description="in the last round; none for who only verified or checked")
+    held: timedelta
+    suspended: timedelta = timedelta()
+    missed: tuple[Obligation, ...] = ()
+    refusals: int = 0
+    extensions: int = 0
+    rounds: int = Field(default=0, description="rounds it had a part in; more than one is rework")
+
+
+class Likeness(Value):
+    """A case that may be about the same matter, with how alike they are (0–1) and in what."""
+
+    case_id: UUID
+    number: str
+    score: Annotated[float, Field(ge=0, le=1)]
+    reason: Reason
 
 
 # --- whistles: stated by intake -------------------------------------------------------------------
@@ -155,13 +199,18 @@ class WhistleDeclined(Fact):
 
 
 class CaseFact(Fact):
-    """Every fact of a case names the case as people do, the stage it leaves it in and who brought it about."""
+    """Every fact of a case names the case as people do, the stage it leaves it in and who brought it about.
+
+    `why` is the reason and the basis on which it was allowed; when it was, and which event caused it, is on
+    the envelope.
+    """
 
     number: str
     source: Source
     source_ref: str | None = None
     stage: Stage
     actor: Actor
+    why: Reason | None = None
 
 
 class CaseOpened(CaseFact):
@@ -195,15 +244,22 @@ class CaseSentToDesk(CaseFact):
     NAME: ClassVar[str] = "case.sent_to_desk.v1"
     desk: UnitCode
     reason: Reason
+    case_list: CaseList | None = Field(default=None, description="what a rule says of it already")
+    ledger: Ledger | None = None
 
 
 class CaseDispatched(CaseFact):
-    """派单: given to units, one of them the lead."""
+    """派单、改派: who has the case from now on, one of them the lead, and who has it no longer.
+
+    `assignments` are all parts in effect, those that were in effect before included (`begun` False).
+    """
 
     NAME: ClassVar[str] = "case.dispatched.v1"
     level: Level
     matter: Matter
     assignments: tuple[AssignmentMade, ...]
+    released: tuple[AssignmentMade, ...] = ()
+    cause: DispatchCause | None = None
     case_list: CaseList | None = None
     ledger: Ledger
     reason: Reason
@@ -271,11 +327,12 @@ class CaseHandled(CaseFact):
 
 
 class CaseChecked(CaseFact):
-    """核查: the whistle-blower found the matter handled, or not."""
+    """核查: the whistle-blower found the matter handled, or not, and by which units it was not."""
 
     NAME: ClassVar[str] = "case.checked.v1"
     passed: bool
     note: str = ""
+    failed_units: tuple[UnitCode, ...] = Field(default=(), description="none named = all who reported")
 
 
 class CaseReworkOrdered(CaseFact):
@@ -319,12 +376,193 @@ class CaseClosed(CaseFact):
     ledger: Ledger
     reason: Reason
     assignments: tuple[AssignmentMade, ...]
+    accounts: tuple[UnitAccount, ...] = ()
 
 
 class CaseArchived(CaseFact):
     """归档: the time to object has passed; final."""
 
     NAME: ClassVar[str] = "case.archived.v1"
+
+
+# --- cases: what changes the way of a case between its steps
+
+
+class CaseRequested(CaseFact):
+    """申请延期 / 申请挂账: a unit asks for time; its clock goes on until somebody has ruled.
+
+    An extension asks for `share` of the limit first granted, a suspension for a pause until `until`.
+    """
+
+    NAME: ClassVar[str] = "case.requested.v1"
+    kind: RequestKind
+    assignment_id: UUID
+    unit: UnitCode
+    reason: str
+    share: float | None = None
+    until: datetime | None = None
+    approver: UnitCode = Field(description="the unit that owes the ruling")
+
+
+class CaseRequestRuled(CaseFact):
+    """A request was approved or not. An approved suspension pauses the whole case's clocks."""
+
+    NAME: ClassVar[str] = "case.request_ruled.v1"
+    kind: RequestKind
+    assignment_id: UUID
+    unit: UnitCode
+    approved: bool
+    reason: str
+    share: float | None = None
+    until: datetime | None = None
+    assignments: tuple[AssignmentMade, ...] = Field(default=(), description="parts in effect")
+
+
+class CaseResumed(CaseFact):
+    """恢复办理: the clocks go on with what was left of them."""
+
+    NAME: ClassVar[str] = "case.resumed.v1"
+    cause: ResumeCause
+    reason: str
+    assignments: tuple[AssignmentMade, ...] = ()
+
+
+class CaseListed(CaseFact):
+    """列入三单: which list and ledger the case stands on from now.
+
+    On the phased list it has milestones; on the understanding list it is suspended until `review_at`, with the
+    explanation given to the resident and when it was given.
+    """
+
+    NAME: ClassVar[str] = "case.listed.v1"
+    case_list: CaseList
+    ledger: Ledger
+    reason: str
+    milestones: tuple[Milestone, ...] = ()
+    explanation: str = ""
+    explained_at: datetime | None = None
+    review_at: datetime | None = None
+    assignments: tuple[AssignmentMade, ...] = ()
+
+
+class CaseMilestoneReached(CaseFact):
+    """A step of a phased matter is done."""
+
+    NAME: ClassVar[str] = "case.milestone_reached.v1"
+    milestone: int
+    assignment_id: UUID
+    unit: UnitCode
+    note: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+class CaseSupervised(CaseFact):
+    """督办: the hub, or a missed deadline, put a unit under supervision. Who must act does not change."""
+
+    NAME: ClassVar[str] = "case.supervised.v1"
+    unit: UnitCode
+    assignment_id: UUID | None = None
+    reason: str
+
+
+class CaseSupervisionEnded(CaseFact):
+    """督办解除: the unit has done what was demanded, or the hub lifted it."""
+
+    NAME: ClassVar[str] = "case.supervision_ended.v1"
+    unit: UnitCode
+    reason: str
+
+
+class CaseReprioritised(CaseFact):
+    """调整紧急程度. Raised, clocks get shorter, at most down to the new limit from now; lowered, none gets longer."""
+
+    NAME: ClassVar[str] = "case.reprioritised.v1"
+    before: Urgency
+    urgency: Urgency
+    reason: str
+    assignments: tuple[AssignmentMade, ...] = ()
+
+
+class CaseCorrected(CaseFact):
+    """更正: what the matter says was put right. No clock changes by it."""
+
+    NAME: ClassVar[str] = "case.corrected.v1"
+    matter: Matter
+    changed: tuple[str, ...]
+    reason: str
+    assignments: tuple[AssignmentMade, ...] = ()
+
+
+class CaseCommented(CaseFact):
+    """备注: somebody whose case it is said something about it. Nothing else changes."""
+
+    NAME: ClassVar[str] = "case.commented.v1"
+    unit: UnitCode | None = None
+    text: str
+
+
+class CaseWithdrawn(CaseFact):
+    """撤单: who blew the whistle takes it back; final."""
+
+    NAME: ClassVar[str] = "case.withdrawn.v1"
+    reason: str
+    released: tuple[AssignmentMade, ...] = ()
+    accounts: tuple[UnitAccount, ...] = ()
+
+
+class CaseDuplicateFound(CaseFact):
+    """疑似重复: cases that may be about the same matter, most alike first. Only a person merges."""
+
+    NAME: ClassVar[str] = "case.duplicate_found.v1"
+    candidates: tuple[Likeness, ...]
+
+
+class CaseMerged(CaseFact):
+    """并案: handled with another case from now on; its reporter, answer and rating stay its own."""
+
+    NAME: ClassVar[str] = "case.merged.v1"
+    into: UUID
+    into_number: str
+    reason: str
+    released: tuple[AssignmentMade, ...] = ()
+
+
+class CaseUnmerged(CaseFact):
+    """撤销并案: it is a case by itself again."""
+
+    NAME: ClassVar[str] = "case.unmerged.v1"
+    reason: str
+
+
+class CaseAnswered(CaseFact):
+    """并案答复: the case it was merged into is closed, and so this one has its answer; now it is rated."""
+
+    NAME: ClassVar[str] = "case.answered.v1"
+    answer: str
+    evidence: tuple[Evidence, ...] = ()
+    ledger: Ledger
+    into: UUID
+    units: tuple[UnitCode, ...]
+    round: int
+    resident_to_ask: bool
+    whistle_blower: UnitCode
+
+
+class CaseHandedOver(CaseFact):
+    """机构调整: a unit was merged, renamed or split; its successor stands in its place, on the same clock.
+
+    With `assignment_id` it is that part which goes over; without, the successor is the whistle-blower.
+    """
+
+    NAME: ClassVar[str] = "case.handed_over.v1"
+    before: UnitCode
+    unit: UnitCode
+    assignment_id: UUID | None = None
+    role: Role | None = None
+    round: int = 1
+    final: bool = False
+    matter: Matter
+    reason: Reason
 
 
 # --- deadlines: stated by sla -----------------------------------------------------------------------
@@ -374,6 +612,7 @@ class FeedbackChecked(Fact):
     passed: bool
     note: Words = ""
     evidence: tuple[Evidence, ...] = ()
+    failed_units: tuple[UnitCode, ...] = Field(default=(), description="none named = all who reported")
     actor: Actor
 
 
@@ -453,6 +692,36 @@ class ReportDone(Report):
     evidence: tuple[Evidence, ...] = ()
 
 
+class ReportAsked(Report):
+    """申请延期 / 申请挂账: time, for a reason and on a basis. The clock goes on until it is ruled on.
+
+    An extension asks for `share` of the limit first granted (0–1), a suspension for a pause until `until`.
+    """
+
+    NAME: ClassVar[str] = "report.asked.v1"
+    kind: RequestKind
+    reason: Annotated[str, Field(min_length=1, max_length=4000)]
+    basis: Annotated[str, Field(min_length=1, max_length=1000)]
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+    until: AwareDatetime | None = None
+
+
+class ReportMilestoneReached(Report):
+    """A step of a phased matter is done."""
+
+    NAME: ClassVar[str] = "report.milestone_reached.v1"
+    milestone: Annotated[int, Field(ge=1, le=100)]
+    note: Annotated[str, Field(min_length=1, max_length=4000)]
+    evidence: tuple[Evidence, ...] = ()
+
+
+class ReportCommented(Report):
+    """备注: something others should know. Nothing else changes."""
+
+    NAME: ClassVar[str] = "report.commented.v1"
+    text: Annotated[str, Field(min_length=1, max_length=4000)]
+
+
 # --- assignments.<unit>: what a unit is told, projected from the router's log ----------------------------
 
 
@@ -477,7 +746,7 @@ class AssignmentCreated(AssignmentFact):
 
 
 class AssignmentReleased(AssignmentFact):
-    """The unit's refusal was upheld: it has no part in the case any more."""
+    """The unit has no part in the case any more: refused, transferred, withdrawn, merged, handed over."""
 
     NAME: ClassVar[str] = "assignment.released.v1"
     reason: str
@@ -496,6 +765,51 @@ class AssignmentOverdue(AssignmentFact):
     NAME: ClassVar[str] = "assignment.overdue.v1"
     obligation: Obligation
     due_at: datetime
+
+
+class AssignmentChanged(AssignmentFact):
+    """The unit's role, the urgency, the list or the matter changed; its clock goes on."""
+
+    NAME: ClassVar[str] = "assignment.changed.v1"
+    role: Role
+    urgency: Urgency | None = None
+    matter: Matter | None = None
+    case_list: CaseList | None = None
+    milestones: tuple[Milestone, ...] = ()
+    reason: str
+
+
+class AssignmentRequestRuled(AssignmentFact):
+    """What the unit asked for was approved or not."""
+
+    NAME: ClassVar[str] = "assignment.request_ruled.v1"
+    kind: RequestKind
+    approved: bool
+    share: float | None = None
+    until: datetime | None = None
+    reason: str
+
+
+class AssignmentSuspended(AssignmentFact):
+    """The case is suspended: every clock of it stands until `until`, or until it is resumed before."""
+
+    NAME: ClassVar[str] = "assignment.suspended.v1"
+    until: datetime
+    reason: str
+
+
+class AssignmentResumed(AssignmentFact):
+    """The clocks go on with what was left of them."""
+
+    NAME: ClassVar[str] = "assignment.resumed.v1"
+    reason: str
+
+
+class AssignmentSupervised(AssignmentFact):
+    """The unit is under supervision for this case."""
+
+    NAME: ClassVar[str] = "assignment.supervised.v1"
+    reason: str
 
 
 class AssignmentClosed(AssignmentFact):
@@ -541,3 +855,18 @@ class HotlineAnswered(HotlineFact):
     NAME: ClassVar[str] = "hotline.answered.v1"
     answer: str
     evidence: tuple[Evidence, ...] = ()
+
+
+class HotlineSuspended(HotlineFact):
+    """挂账 / 谅解: it cannot be done now; why, and when it will be looked at again."""
+
+    NAME: ClassVar[str] = "hotline.suspended.v1"
+    explanation: str
+    until: datetime
+
+
+class HotlineWithdrawn(HotlineFact):
+    """撤单: the order was taken back."""
+
+    NAME: ClassVar[str] = "hotline.withdrawn.v1"
+    reason: str

@@ -66,6 +66,11 @@ def dead_letter_topic(topic: str) -> str:
     return f"{topic}.dlq"
 
 
+def topics_of(unit: str) -> tuple[str, ...]:
+    """The topics a unit has that handles cases."""
+    return assignments_topic(unit), reports_topic(unit), dead_letter_topic(reports_topic(unit))
+
+
 def reporting_unit(topic: str) -> str | None:
     """The unit a reports topic belongs to, or None for any other topic."""
     match = REPORTS_PATTERN.match(topic)

@@ -61,11 +61,15 @@ class Stage(StrEnum):
     RECEIVED = "received"  # 已接收
     VERIFYING = "verifying"  # 待核实
     DECLINED = "declined"  # 不予受理
+    MERGED = "merged"  # 已并案
+    WITHDRAWN = "withdrawn"  # 已撤单
     TO_DISPATCH = "to_dispatch"  # 待派单
     DISPATCHED = "dispatched"  # 已派单，待签收
     REFUSAL_REVIEW = "refusal_review"  # 退单审核
     CONSULTATION = "consultation"  # 会商
     HANDLING = "handling"  # 办理中
+    EXTENSION_REVIEW = "extension_review"  # 延期、挂账审批
+    SUSPENDED = "suspended"  # 挂账
     HANDLED = "handled"  # 已办结
     CHECKING = "checking"  # 待核查（验单）
     RATING = "rating"  # 待评价（评单）
@@ -104,12 +108,43 @@ class Obligation(StrEnum):
     DISPATCH = "dispatch"  # 派单
     SIGN_IN = "sign_in"  # 签收 / 报到
     RULE_ON_REFUSAL = "rule_on_refusal"  # 退单审核
+    RULE_ON_REQUEST = "rule_on_request"  # 延期、挂账审批
     DESIGNATE = "designate"  # 会商指定
     FIRST_CONTACT = "first_contact"  # 首次联系
     HANDLE = "handle"  # 办结
+    MILESTONE = "milestone"  # 阶段性事项的节点
+    REVIEW = "review"  # 挂账、谅解事项的复核日
     CHECK = "check"  # 核查
     RATE = "rate"  # 评价
     ARCHIVE = "archive"  # 归档
+
+
+class DispatchCause(StrEnum):
+    """Why units were given a case, or lost it."""
+
+    RULE = "rule"  # 规则派单
+    DESK = "desk"  # 区兜底派单
+    REFUSAL_UPHELD = "refusal_upheld"  # 退单成立，改派
+    DESIGNATED = "designated"  # 会商指定
+    TRANSFERRED = "transferred"  # 转办
+    JOINED = "joined"  # 增加协办
+    RELEASED = "released"  # 解除协办
+    LEAD_CHANGED = "lead_changed"  # 变更牵头
+    SUCCEEDED = "succeeded"  # 机构调整，由继任单位承接
+
+
+class RequestKind(StrEnum):
+    """What a unit may ask for that costs the resident time."""
+
+    EXTENSION = "extension"  # 延期
+    SUSPENSION = "suspension"  # 挂账
+
+
+class ResumeCause(StrEnum):
+    """Why a suspended case goes on."""
+
+    REVIEW_DATE = "review_date"  # 到复核日
+    ORDERED = "ordered"  # 提前恢复办理
 
 
 class DeclineReason(StrEnum):

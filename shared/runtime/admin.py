@@ -1,6 +1,6 @@
 """What every service lets its operators and the workbench do: read a case's log, see and replay dead letters."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
@@ -14,9 +14,7 @@ from shared.runtime.decision import FromDeadLetter, Input, Letter, Refusal
 from shared.runtime.identity import forbidden
 from shared.runtime.postgres import each, queries
 from shared.runtime.problems import Refused
-
-if TYPE_CHECKING:
-    from shared.runtime.service import Running
+from shared.runtime.running import Running
 
 PAGE = 100
 _LARGEST = 2**62
@@ -31,13 +29,13 @@ class Republish(BaseModel):
     from_sequence: Annotated[int, Field(ge=1, le=_LARGEST)] = 1
 
 
-def admin_routes(app: FastAPI, running: "Running[Any]") -> None:
+def admin_routes(app: FastAPI, running: Running[Any]) -> None:
     """Add `/log/<case id>`, `/log/republish` and `/dead-letters`. All but the first are for operators only."""
     _log_routes(app, running)
     _dead_letter_routes(app, running)
 
 
-def _check_operator(running: "Running[Any]", request: Request) -> None:
+def _check_operator(running: Running[Any], request: Request) -> None:
     if not running.gatekeeper.identify(request).operator:
         raise forbidden(
             "operators_only",
@@ -46,7 +44,7 @@ def _check_operator(running: "Running[Any]", request: Request) -> None:
         )
 
 
-def _log_routes(app: FastAPI, running: "Running[Any]") -> None:
+def _log_routes(app: FastAPI, running: Running[Any]) -> None:
     @app.get("/log/{case_id}", tags=["log"])
     async def log(case_id: UUID, request: Request) -> dict[str, Any]:
         """One case's events in this service's log, in order, with their place in it. For staff and operators."""
@@ -70,7 +68,7 @@ def _log_routes(app: FastAPI, running: "Running[Any]") -> None:
         return {"service": running.name, "shard": wanted.shard, "published": published}
 
 
-def _dead_letter_routes(app: FastAPI, running: "Running[Any]") -> None:
+def _dead_letter_routes(app: FastAPI, running: Running[Any]) -> None:
     @app.get("/dead-letters", tags=["dead letters"])
     async def dead_letters(
         request: Request, before: Annotated[int, Query(ge=1, le=_LARGEST)] = _LARGEST
@@ -99,7 +97,7 @@ def _dead_letter_routes(app: FastAPI, running: "Running[Any]") -> None:
         return {"number": number, "fate": outcome.fate.value, "note": outcome.note}
 
 
-async def _letter(running: "Running[Any]", number: int) -> dict[str, Any]:
+async def _letter(running: Running[Any], number: int) -> dict[str, Any]:
     async with running.pool.acquire(timeout=5) as connection:
         found = await queries.dead_letter(connection, number=number)
     if found is None:

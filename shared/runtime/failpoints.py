@@ -8,7 +8,15 @@ import os
 import signal
 from collections.abc import Callable
 
-NAMES = ("after_poll", "before_commit", "after_commit", "after_publish", "before_marking", "before_offset_commit")
+NAMES = (
+    "after_poll",
+    "before_commit",
+    "after_commit",
+    "after_publish",
+    "before_marking",
+    "before_offset_commit",
+    "amid_import",
+)
 
 _hook: Callable[[str], None] | None = None
 

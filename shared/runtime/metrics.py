@@ -18,4 +18,10 @@ GAPS = Gauge(
     "chuishao_log_gap", "1 while a shard of a consumed log misses a sequence (alarm).", ["service", "log", "shard"]
 )
 LAG = Gauge("chuishao_consumer_lag_messages", "Messages in a topic not read yet.", ["service", "topic"])
+SETUP_VERSION = Gauge("chuishao_setup_version", "The version of the set-up that decides here, by its number.", ["kind"])
+SETUP_UNREADABLE = Counter(
+    "chuishao_setup_unreadable_total",
+    "Versions of the set-up passed over as unreadable (alarm).",
+    ["kind"],
+)
 REQUESTS = Histogram("chuishao_http_request_seconds", "HTTP requests.", ["service", "method", "route", "status"])

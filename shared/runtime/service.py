@@ -26,12 +26,14 @@ from shared.runtime import failpoints, health, logging, metrics, problems
 from shared.runtime.admin import admin_routes
 from shared.runtime.consumer import Consumer
 from shared.runtime.decision import Decide, Decision, Input
+from shared.runtime.district import ByTheSetup, Setup
 from shared.runtime.door import Door
 from shared.runtime.identity import Gatekeeper, read_api_keys
 from shared.runtime.kafka import KafkaPublisher
 from shared.runtime.postgres import PostgresStore, open_pool, queries
 from shared.runtime.relay import Project, Relay, no_projection
 from shared.runtime.road import Road, States
+from shared.runtime.running import Running
 from shared.runtime.settings import KafkaSettings, ServiceSettings
 
 logger = structlog.get_logger(__name__)
@@ -65,26 +67,13 @@ def ignore(_state: Any, _item: Input[Any], _now: datetime) -> Decision[Any]:
     return Decision(note="not ours")
 
 
-@dataclass(slots=True)
-class Running(Generic[S]):
-    """A service's parts while it runs; what its HTTP doors and its own tasks work with."""
-
-    name: str
-    pool: asyncpg.Pool
-    store: PostgresStore
-    road: Road[S]
-    door: Door
-    gatekeeper: Gatekeeper
-    relay: Relay
-    consumer: Consumer | None
-
-
 @dataclass(frozen=True, slots=True)
 class Service(Generic[S]):
     """What makes a service: its name, the log's topic, what it reads, the map from message to handler.
 
     `reads` begins with the topic whose partitions decide which shards this process relays; empty = no consumer.
     `tasks` run beside the road for as long as the service lives (sla's timer). `routes` adds HTTP doors.
+    `setup` holds what the handlers and doors decide by; every batch is decided by what is in force as it is loaded.
     """
 
     name: str
@@ -95,6 +84,7 @@ class Service(Generic[S]):
     project: Project = no_projection
     routes: Callable[[FastAPI, Running[S]], None] | None = None
     tasks: Sequence[Callable[[Running[S]], Awaitable[None]]] = field(default=())
+    setup: Setup | None = None
 
 
 def build_app(service: Service[Any], settings: ServiceSettings, kafka: KafkaSettings) -> FastAPI:
@@ -107,7 +97,8 @@ def build_app(service: Service[Any], settings: ServiceSettings, kafka: KafkaSett
         store = PostgresStore(service.name, pool, url, settings.postgres_ca_file)
         publisher = KafkaPublisher(kafka)
         relay = Relay(service.name, service.topic, store, publisher, service.project)
-        road = Road(service.name, store, service.states, decide_with(service.handlers), relay)
+        states = ByTheSetup(service.states, service.setup) if service.setup else service.states
+        road = Road(service.name, store, states, decide_with(service.handlers), relay)
         consumer = None
         if service.reads:
             consumer = Consumer(service.name, kafka, service.reads, road, relay.want, settings.gap_alarm_seconds)
@@ -127,7 +118,7 @@ def build_app(service: Service[Any], settings: ServiceSettings, kafka: KafkaSett
             consumer=consumer,
         )
         app.state.running = running
-        health_routes(app, running)
+        health_routes(app, running, service.setup)
         admin_routes(app, running)
         if service.routes is not None:
             service.routes(app, running)
@@ -172,6 +163,8 @@ async def _tasks(service: Service[Any], running: Running[Any]) -> AsyncIterator[
     consumer = asyncio.create_task(running.consumer.run(), name="consumer") if running.consumer else None
     others = [asyncio.create_task(_named(task, running)) for task in service.tasks]
     others.append(asyncio.create_task(_housekeeping(running), name="housekeeping"))
+    if service.setup is not None:
+        others.append(asyncio.create_task(service.setup.watch(running.pool), name="setup"))
     parts = [task for task in (relay, door, consumer, *others) if task is not None]
     for task in parts:
         task.add_done_callback(_die_if_it_died)
@@ -219,7 +212,7 @@ async def _housekeeping(running: Running[Any]) -> None:
         await asyncio.sleep(60)
 
 
-def _checks(running: Running[Any]) -> dict[str, health.Check]:
+def _checks(running: Running[Any], setup: Setup | None) -> dict[str, health.Check]:
     consumer = running.consumer
 
     async def database() -> str | None:
@@ -240,11 +233,18 @@ def _checks(running: Running[Any]) -> dict[str, health.Check]:
             return "; ".join(consumer.gaps.open.values())
         return None if consumer.lag <= READY_LAG else f"{consumer.lag} messages behind"
 
-    return {"database": database, "broker": broker, "assignment": assignment, "lag": lag}
+    checks: dict[str, health.Check] = {"database": database, "broker": broker, "assignment": assignment, "lag": lag}
+    if setup is not None:
+
+        async def complete() -> str | None:
+            return setup.missing()
+
+        checks["setup"] = complete
+    return checks
 
 
-def health_routes(app: FastAPI, running: Running[Any]) -> None:
-    checks = _checks(running)
+def health_routes(app: FastAPI, running: Running[Any], setup: Setup | None = None) -> None:
+    checks = _checks(running, setup)
 
     @app.get("/health/live", tags=["health"])
     async def live() -> dict[str, str]:

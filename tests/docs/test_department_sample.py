@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,14 +13,18 @@ from uuid import UUID, uuid4
 import pytest
 
 from deploy.local.places import PROJECT
-from services.router.main import make_service, read_district
-from services.router.settings import RouterSettings
+from services.router.domain.district import District
+from services.router.domain.rules import parse_rules
+from services.router.main import with_district
+from services.router.projection import project
+from services.router.setup import parse_procedures
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, encode
 from shared.contracts.topics import assignments_topic, reports_topic
 from shared.contracts.vocabulary import ActorKind, AppealType, Source, Stage, Urgency
 from shared.runtime.consumer import to_input
 from shared.runtime.decision import Decision, FromTimer, Input
+from shared.runtime.setup_files import read_units
 from tests.docs.sample import load
 
 sample: Any = load()
@@ -42,24 +47,34 @@ BURST_PIPE = f.Matter(
 )
 
 
+@cache
+def shipped_district() -> District:
+    folder = PROJECT / "deploy" / "district"
+    tree = read_units(folder / "units.yaml")
+    rules, procedures = (folder / name for name in ("rules.yaml", "procedures.yaml"))
+    return District(
+        tree,
+        parse_rules(rules.read_text(encoding="utf-8"), tree),
+        parse_procedures(procedures.read_text(encoding="utf-8"), procedures.name),
+    )
+
+
 @dataclass
 class Router:
     """The router without its engines: one case, decided by the real map from message to function."""
 
-    service: Any = field(
-        default_factory=lambda: make_service(read_district(RouterSettings(setup=PROJECT / "deploy" / "district")))
-    )
+    handlers: Any = field(default_factory=lambda: with_district(shipped_district))
     case_id: UUID = field(default_factory=uuid4)
     state: Any = None
     told: list[bytes] = field(default_factory=list)
 
     def take(self, item: Input[Any]) -> Decision[Any]:
         """Decide, keep the state, and tell the unit what it is told on its topic."""
-        decision: Decision[Any] = self.service.handlers[type(item.message)](self.state, item, NOW)
+        decision: Decision[Any] = self.handlers[type(item.message)](self.state, item, NOW)
         self.state = decision.state or self.state
         for fact in decision.facts:
             envelope = Envelope(str(uuid4()), "/chuishao/router", self.case_id, NOW, fact, sequence=1, caseseq=1)
-            self.told += [one.value for one in self.service.project(envelope) if one.topic == assignments_topic(UNIT)]
+            self.told += [one.value for one in project(envelope) if one.topic == assignments_topic(UNIT)]
         return decision
 
     def open(self) -> None:

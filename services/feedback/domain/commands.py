@@ -19,12 +19,13 @@ class Asker(Value):
 
 
 class CheckResult(Value):
-    """验单: say whether the matter is handled. A verdict per unit comes with the later feedback issue."""
+    """验单: say whether the matter is handled, and where it is not, by which units; none named = all who reported."""
 
     asker: Asker
     passed: bool
     note: str = ""
     evidence: tuple[Evidence, ...] = ()
+    failed_units: tuple[UnitCode, ...] = ()
 
 
 class RateUnit(Value):

@@ -40,6 +40,11 @@ def ready_to_check(review: Review | None, command: CheckResult) -> Ready | Refus
         return refusals.check_still_with_whistle_blower(case)
     if not command.passed and not command.note.strip():
         return refusals.NOTE_REQUIRED
+    strangers = [unit for unit in command.failed_units if unit not in review.round.units]
+    if strangers:
+        return refusals.unit_did_not_report(strangers[0], review.round)
+    if command.passed and command.failed_units:
+        return refusals.PASSED_WITH_FAILED_UNITS
     return Ready(review, case, review.round)
 
 

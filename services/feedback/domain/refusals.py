@@ -26,6 +26,14 @@ NOTE_REQUIRED = Refusal(
     status=422,
 )
 
+PASSED_WITH_FAILED_UNITS = Refusal(
+    "passed_with_failed_units",
+    zh="核查通过时不能填写不合格单位；如有单位未办好，请将 passed 设为 false。",
+    en="A passed check names no failed units; where a unit's part is not done, say passed = false.",
+    field="failed_units",
+    status=422,
+)
+
 NO_RESIDENT_TO_ASK = Refusal(
     "no_resident_to_ask",
     zh="本件没有需回访的居民，无需居民评价；如有新的诉求，请另行受理。",
@@ -111,8 +119,8 @@ def round_over(present: Round) -> Refusal:
 def unit_did_not_report(unit: UnitCode, present: Round) -> Refusal:
     return Refusal(
         "unit_did_not_report",
-        zh=f"单位 {unit} 没有参与第 {present.number} 轮办理，不能评价；可评价的单位：{_zh_list(present.units)}。",
-        en=f"Unit {unit} had no part in round {present.number} and cannot be rated; "
+        zh=f"单位 {unit} 没有参与第 {present.number} 轮办理，不能核查或评价；参与的单位：{_zh_list(present.units)}。",
+        en=f"Unit {unit} had no part in round {present.number} and cannot be checked or rated; "
         f"those who had: {_en_list(present.units)}.",
         field="unit",
         status=422,

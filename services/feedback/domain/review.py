@@ -42,11 +42,12 @@ class ReviewedCase(Value):
 
 
 class Check(Value):
-    """验单: found handled, or not."""
+    """验单: found handled, or not, and by which units it was not; none named = all who reported."""
 
     passed: bool
     note: str = ""
     evidence: tuple[Evidence, ...] = ()
+    failed_units: tuple[UnitCode, ...] = ()
     by: Actor
     at: datetime
 

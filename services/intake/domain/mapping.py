@@ -128,7 +128,8 @@ def gazetteer(tree: UnitTree) -> Gazetteer:
     names: dict[str, tuple[Unit, ...]] = {}
     for unit in tree:
         if region_of(tree, unit.code) is unit:
-            names[unit.name] = (*names.get(unit.name, ()), unit)
+            for name in dict.fromkeys((unit.name, *unit.aliases)):
+                names[name] = (*names.get(name, ()), unit)
     return Gazetteer(tree, names)
 
 

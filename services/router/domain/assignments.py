@@ -1,24 +1,30 @@
-"""What units report about their assignments: sign-in, refusal, progress, done. Each guard says its reason."""
+"""What units report about their assignments. Each unit's part goes its own way, whatever the others argue about."""
 
 from datetime import datetime
 
-from services.router.domain.case import Assignment, Case, Part, decided, refused
+from services.router.domain import time_granted
+from services.router.domain.case import Assignment, Case, Part, decided, evolve, placed, refused
+from services.router.domain.changes import comment, supervision_ended
+from services.router.domain.commands import Comment
+from services.router.domain.district import RULE, District
+from services.router.domain.procedures import Action, Ask, Permit, asker, permit
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
-from shared.contracts.vocabulary import ActorKind, Obligation, Role, Stage
+from shared.contracts.units import UnitTree
+from shared.contracts.vocabulary import ActorKind, Role, Stage
 from shared.runtime.decision import Decision
 
-CONSULTATION_AFTER = 2
-"""The second refusal of a case goes to consultation."""
 
-
-def report(case: Case | None, message: f.Report, unit: str, now: datetime) -> Decision[Case]:
+def report(case: Case | None, message: f.Report, unit: str, district: District, now: datetime) -> Decision[Case]:
     """Decide one report of a unit. The door or the topic vouches for `unit`."""
     if case is None:
         return refused(
             "case_unknown", "没有这个哨单；请核对编号。", "There is no such case; check its id.", "case_id", 404
         )
-    assignment = case.assignment_of(unit)
+    actor = f.Actor(kind=ActorKind.STAFF, unit=unit, person=message.person)
+    if isinstance(message, f.ReportCommented):
+        return comment(case, Comment(actor=actor, text=message.text), district, now)
+    assignment = part_of(case, unit, district.tree)
     if assignment is None:
         return refused(
             "not_your_case",
@@ -27,22 +33,36 @@ def report(case: Case | None, message: f.Report, unit: str, now: datetime) -> De
             "unit",
             403,
         )
-    actor = f.Actor(kind=ActorKind.STAFF, unit=unit, person=message.person)
     match message:
         case f.ReportSignedIn():
             return _sign_in(case, assignment, actor, now)
         case f.ReportRefused():
-            return _refuse(case, assignment, message, actor, now)
+            return _refuse(case, assignment, message, actor, district, now)
         case f.ReportProgressed():
             return _progress(case, assignment, message, actor, now)
         case f.ReportDone():
             return _done(case, assignment, message, actor, now)
+        case f.ReportAsked():
+            return time_granted.ask(case, assignment, message, actor, district, now)
+        case f.ReportMilestoneReached():
+            return time_granted.reach_milestone(case, assignment, message, actor, now)
         case _:
             raise TypeError(f"not a report: {type(message).__name__}")
 
 
+def part_of(case: Case, unit: str, tree: UnitTree) -> Assignment | None:
+    """The part a unit speaks for: its own, its successor's where it is gone, or one it is the deputy for."""
+    own = case.assignment_of(unit)
+    if own is not None:
+        return own
+    if unit not in tree:
+        heir = tree.present(unit, case.matter.region, case.matter.category)
+        return case.assignment_of(heir) if heir is not None else None
+    return next((one for one in case.present if tree.may_act_for(one.unit, unit)), None)
+
+
 def _sign_in(case: Case, assignment: Assignment, actor: f.Actor, now: datetime) -> Decision[Case]:
-    if assignment.part is not Part.ASSIGNED or case.stage not in (Stage.DISPATCHED, Stage.REWORK, Stage.HANDLING):
+    if assignment.part is not Part.ASSIGNED or not case.is_at_work:
         return refused(
             "nothing_to_sign_in",
             f"哨单 {case.number} 当前为“{STAGES[case.stage].chinese}”，本单位为“{assignment.part.chinese}”，无需签收。",
@@ -50,13 +70,18 @@ def _sign_in(case: Case, assignment: Assignment, actor: f.Actor, now: datetime) 
             "there is nothing to sign in to.",
         )
     fact = f.CaseSignedIn(
-        **case.heading(Stage.HANDLING, actor), assignment_id=assignment.assignment_id, unit=assignment.unit
+        **case.heading(case.stage, actor), assignment_id=assignment.assignment_id, unit=assignment.unit
     )
-    return decided(case, [fact], now)
+    return decided(case, [placed(case, fact, now)], now)
 
 
 def _refuse(
-    case: Case, assignment: Assignment, message: f.ReportRefused, actor: f.Actor, now: datetime
+    case: Case,
+    assignment: Assignment,
+    message: f.ReportRefused,
+    actor: f.Actor,
+    district: District,
+    now: datetime,
 ) -> Decision[Case]:
     if case.designated:
         return refused(
@@ -64,22 +89,26 @@ def _refuse(
             "该哨单已经会商指定或为返工件，不能退单；请签收办理。",
             "This case was designated after consultation, or is rework: it cannot be refused. Sign in.",
         )
-    if case.stage is not Stage.DISPATCHED or assignment.part is not Part.ASSIGNED:
+    if assignment.part is not Part.ASSIGNED or not case.is_at_work:
         return refused(
             "too_late_to_refuse",
-            f"只有待签收的哨单可以退单；哨单 {case.number} 当前为“{STAGES[case.stage].chinese}”。",
-            f"Only a case that waits for sign-in can be refused; {case.number} stands in {case.stage}.",
+            f"只有待签收的单位可以退单；本单位为“{assignment.part.chinese}”，"
+            f"哨单 {case.number} 当前为“{STAGES[case.stage].chinese}”。",
+            f"Only a unit that has yet to sign in can refuse; this unit's part is {assignment.part}, "
+            f"{case.number} stands in {case.stage}.",
         )
-    if case.has_missed(Obligation.SIGN_IN, assignment):
-        return refused(
-            "refusal_limit_passed",
-            "已超过签收退单时限，不能再退单；请签收办理。",
-            "The limit for signing in or refusing has passed: it cannot be refused any more. Sign in.",
-        )
+    who = asker(actor, case, district.tree, about=assignment)
+    used = sum(one.refusals for one in case.assignments if one.unit == assignment.unit)
+    ask = Ask(assignment=assignment, used=used)
+    may = permit(Action.REFUSE, case, who, district.procedures, now, ask)
+    if not isinstance(may, Permit):
+        return Decision(refusal=may)
     count = case.refusals + 1
-    stage = Stage.CONSULTATION if count >= CONSULTATION_AFTER else Stage.REFUSAL_REVIEW
+    consulted = count >= district.procedures.consultation_after
     fact = f.CaseRefused(
-        **case.heading(stage, actor),
+        **case.heading(
+            Stage.CONSULTATION if consulted else Stage.REFUSAL_REVIEW, actor, may.why(message.reason, message.basis)
+        ),
         assignment_id=assignment.assignment_id,
         unit=assignment.unit,
         reason=message.reason,
@@ -92,50 +121,72 @@ def _refuse(
 def _progress(
     case: Case, assignment: Assignment, message: f.ReportProgressed, actor: f.Actor, now: datetime
 ) -> Decision[Case]:
-    if assignment.part is not Part.SIGNED_IN:
+    if assignment.part is not Part.SIGNED_IN or not case.is_at_work:
         return _not_signed_in(case, assignment)
     fact = f.CaseProgressed(
-        **case.heading(Stage.HANDLING, actor),
+        **case.heading(case.stage, actor),
         assignment_id=assignment.assignment_id,
         unit=assignment.unit,
         note=message.note,
         contacted=message.contacted,
     )
-    return decided(case, [fact], now)
+    return decided(case, [placed(case, fact, now)], now)
 
 
 def _done(case: Case, assignment: Assignment, message: f.ReportDone, actor: f.Actor, now: datetime) -> Decision[Case]:
-    if assignment.part is not Part.SIGNED_IN:
+    if assignment.part is not Part.SIGNED_IN or not case.is_at_work:
         return _not_signed_in(case, assignment)
-    others = [one for one in case.present if one.assignment_id != assignment.assignment_id]
-    unfinished = [one.unit for one in others if one.part is not Part.DONE]
-    if assignment.role is Role.LEAD and unfinished:
-        return refused(
-            "co_handlers_not_done",
-            f"牵头单位须待协办单位全部办结：{'、'.join(unfinished)} 尚未办结。",
-            f"The lead finishes last: {', '.join(unfinished)} have not finished yet.",
-        )
+    problem = _lead_too_early(case) if assignment.role is Role.LEAD else None
+    if problem is not None:
+        return problem
+    facts: list[f.CaseFact] = []
     done = f.CaseUnitDone(
-        **case.heading(Stage.HANDLING if unfinished else Stage.HANDLED, actor),
+        **case.heading(case.stage, actor),
         assignment_id=assignment.assignment_id,
         unit=assignment.unit,
         result=message.result,
         evidence=message.evidence,
     )
+    facts.append(placed(case, done, now))
+    after = evolve(case, facts[-1], now)
+    if assignment.unit in case.supervised:
+        why = f.Reason(zh="已办结，督办自动解除", en="Finished: supervision ends", rule="done-ends-supervision")
+        facts.append(supervision_ended(after, after.stage, assignment.unit, RULE, why))
+    if after.stage is Stage.HANDLED:
+        facts.append(
+            f.CaseHandled(
+                **case.heading(Stage.CHECKING, actor),
+                units=tuple(one.unit for one in case.present),
+                round=case.round,
+                resident_to_ask=case.matter.resident_to_ask,
+                whistle_blower=case.matter.whistle_blower,
+            )
+        )
+    return decided(case, facts, now)
+
+
+def _lead_too_early(case: Case) -> Decision[Case] | None:
+    """牵头单位最后办结: after every co-handler, and every milestone."""
+    unfinished = [one.unit for one in case.present if one != case.lead and one.part is not Part.DONE]
     if unfinished:
-        return decided(case, [done], now)
-    handled = f.CaseHandled(
-        **case.heading(Stage.CHECKING, actor),
-        units=tuple(one.unit for one in case.present),
-        round=case.round,
-        resident_to_ask=case.matter.resident_to_ask,
-        whistle_blower=case.matter.whistle_blower,
-    )
-    return decided(case, [done, handled], now)
+        return refused(
+            "co_handlers_not_done",
+            f"牵头单位须待协办单位全部办结：{'、'.join(unfinished)} 尚未办结；不再需要的，请区级治理中心解除协办。",
+            f"The lead finishes last: {', '.join(unfinished)} have not finished yet. The hub can release who is not "
+            "needed any more.",
+        )
+    open_ones = [str(one.milestone.number) for one in case.milestones if one.reached_at is None]
+    if open_ones:
+        return refused(
+            "milestones_left",
+            f"阶段性事项还有节点未完成：{'、'.join(open_ones)}；请先反馈节点完成情况。",
+            f"Milestones are left to reach: {', '.join(open_ones)}; report them first.",
+        )
+    return None
 
 
 def _not_signed_in(case: Case, assignment: Assignment) -> Decision[Case]:
-    if assignment.part is Part.ASSIGNED:
+    if assignment.part is Part.ASSIGNED and case.is_at_work:
         return refused(
             "sign_in_first",
             f"请先签收哨单 {case.number}，再反馈进展或办结。",

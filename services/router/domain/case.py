@@ -1,17 +1,32 @@
 """What a case is, and how each of its facts changes it. The state is the sum of the facts and nothing else."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
 
 from shared.contracts import facts as f
-from shared.contracts.lifecycle import STAGES, allowed
-from shared.contracts.vocabulary import CaseList, Ledger, Level, Obligation, Role, Source, Stage
+from shared.contracts.lifecycle import AT_WORK, STAGES, allowed
+from shared.contracts.vocabulary import (
+    CaseList,
+    Ledger,
+    Level,
+    Obligation,
+    RequestKind,
+    Role,
+    Source,
+    Stage,
+)
 from shared.runtime.decision import Decision, Refusal
+
+F = TypeVar("F", bound=f.CaseFact)
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True)
 
 
 class Part(StrEnum):
@@ -20,8 +35,9 @@ class Part(StrEnum):
     ASSIGNED = "assigned"  # 待签收
     SIGNED_IN = "signed_in"  # 已签收
     REFUSED = "refused"  # 已退单，待审核
+    IN_CONSULTATION = "in_consultation"  # 已退单，会商中
     DONE = "done"  # 已办结
-    RELEASED = "released"  # 退单成立，已解除
+    RELEASED = "released"  # 已解除
 
     @property
     def chinese(self) -> str:
@@ -32,21 +48,25 @@ _PARTS = {
     Part.ASSIGNED: "待签收",
     Part.SIGNED_IN: "已签收",
     Part.REFUSED: "已退单，待审核",
+    Part.IN_CONSULTATION: "已退单，会商中",
     Part.DONE: "已办结",
     Part.RELEASED: "已解除",
 }
 
+ARGUED = (Part.REFUSED, Part.IN_CONSULTATION)
+"""A refusal is being argued; the unit is still accountable."""
 
-class Assignment(BaseModel):
+
+class Assignment(_Value):
     """One unit's part in one round of a case."""
-
-    model_config = ConfigDict(frozen=True)
 
     assignment_id: UUID
     unit: str
     role: Role
     round: int
     part: Part = Part.ASSIGNED
+    refusals: int = 0
+    extensions: int = 0
     result: str = ""
     evidence: tuple[f.Evidence, ...] = ()
 
@@ -54,17 +74,15 @@ class Assignment(BaseModel):
     def active(self) -> bool:
         return self.part is not Part.RELEASED
 
-    def made(self, role: Role | None = None) -> f.AssignmentMade:
+    def made(self, role: Role | None = None, begun: bool = False) -> f.AssignmentMade:
         """This assignment as a fact names it, in its role or in another that it gets."""
         return f.AssignmentMade(
-            assignment_id=self.assignment_id, unit=self.unit, role=role or self.role, round=self.round
+            assignment_id=self.assignment_id, unit=self.unit, role=role or self.role, round=self.round, begun=begun
         )
 
 
-class Missed(BaseModel):
+class Missed(_Value):
     """An obligation that was not met in time; with the assignment where it was one of an assignment's."""
-
-    model_config = ConfigDict(frozen=True)
 
     obligation: Obligation
     unit: str | None
@@ -72,20 +90,54 @@ class Missed(BaseModel):
     generation: int
 
 
+class Request(_Value):
+    """What a unit asked for and `approver` has not ruled on yet."""
+
+    kind: RequestKind
+    assignment_id: UUID
+    unit: str
+    share: float | None
+    until: datetime | None
+    approver: str
+
+
+class Planned(_Value):
+    """One milestone of a phased matter."""
+
+    milestone: f.Milestone
+    reached_at: datetime | None = None
+
+
+class Pause(_Value):
+    """The case is suspended until then: asked for by a unit, or on the understanding list."""
+
+    until: datetime
+    asked_for: bool
+
+
+class Joined(_Value):
+    """The case with which this one is handled."""
+
+    case_id: UUID
+    number: str
+
+
 class Heading(TypedDict):
-    """How every fact of a case begins: the case, the stage it is left in, who brought it about."""
+    """How every fact of a case begins: the case, the stage it is left in, who brought it about and why."""
 
     number: str
     source: Source
     source_ref: str | None
     stage: Stage
     actor: f.Actor
+    why: f.Reason | None
 
 
-class Case(BaseModel):
-    """A case as its facts have left it. `assignments` holds every round; the last is the present one."""
+class Case(_Value):
+    """A case as its facts have left it. `assignments` holds every round; the last is the present one.
 
-    model_config = ConfigDict(frozen=True)
+    `answerable` is the unit whose time it is now, since `answerable_since`; `held` is how long each unit was.
+    """
 
     case_id: UUID
     matter: f.Matter
@@ -94,15 +146,29 @@ class Case(BaseModel):
     level: Level | None = None
     ledger: Ledger | None = None
     case_list: CaseList | None = None
+    desk: str | None = None
     assignments: tuple[Assignment, ...] = ()
     designated: bool = False
     refusals: int = 0
+    requests: tuple[Request, ...] = ()
+    pause: Pause | None = None
+    suspensions: int = 0
+    milestones: tuple[Planned, ...] = ()
+    supervised: tuple[str, ...] = ()
+    merged_into: Joined | None = None
+    answered_by: tuple[str, ...] = ()
+    candidates: tuple[f.Likeness, ...] = ()
     round: int = 1
     reworks: int = 0
     missed: tuple[Missed, ...] = ()
     opened_at: datetime
     closed_at: datetime | None = None
     answer: str = ""
+    evidence: tuple[f.Evidence, ...] = ()
+    answerable: str | None = None
+    answerable_since: datetime
+    held: dict[str, timedelta] = {}
+    held_suspended: dict[str, timedelta] = {}
 
     @property
     def number(self) -> str:
@@ -110,8 +176,14 @@ class Case(BaseModel):
 
     @property
     def present(self) -> tuple[Assignment, ...]:
-        """The assignments in effect: of this round, not released."""
-        return tuple(one for one in self.assignments if one.round == self.round and one.active)
+        """The assignments in effect: of this round, not released; the lead first."""
+        found = [one for one in self.assignments if one.round == self.round and one.active]
+        return tuple(sorted(found, key=lambda one: one.role is not Role.LEAD))
+
+    @property
+    def parts(self) -> tuple[f.AssignmentMade, ...]:
+        """The assignments in effect, as a fact names them."""
+        return tuple(one.made() for one in self.present)
 
     @property
     def lead(self) -> Assignment | None:
@@ -121,19 +193,32 @@ class Case(BaseModel):
     def is_final(self) -> bool:
         return STAGES[self.stage].final
 
+    @property
+    def is_at_work(self) -> bool:
+        return self.stage in AT_WORK
+
     def assignment_of(self, unit: str) -> Assignment | None:
         return next((one for one in self.present if one.unit == unit), None)
 
     def has_missed(self, obligation: Obligation, assignment: Assignment) -> bool:
-        return any(
-            one.obligation is obligation and one.assignment_id == assignment.assignment_id for one in self.missed
-        )
+        """Whether this unit missed it in this round, under this assignment or one that it lost since."""
+        own = {
+            one.assignment_id
+            for one in self.assignments
+            if (one.unit, one.round) == (assignment.unit, assignment.round)
+        }
+        return any(one.obligation is obligation and one.assignment_id in own for one in self.missed)
 
-    def heading(self, stage: Stage, actor: f.Actor) -> Heading:
+    def heading(self, stage: Stage, actor: f.Actor, why: f.Reason | None = None) -> Heading:
         """The beginning of a fact of this case that leaves it in `stage`."""
         matter = self.matter
         return Heading(
-            number=matter.number, source=matter.source, source_ref=matter.source_ref, stage=stage, actor=actor
+            number=matter.number,
+            source=matter.source,
+            source_ref=matter.source_ref,
+            stage=stage,
+            actor=actor,
+            why=why,
         )
 
     def assign(self, parts: Iterable[tuple[str, Role]], round_: int) -> tuple[f.AssignmentMade, ...]:
@@ -170,47 +255,248 @@ def refused(code: str, zh: str, en: str, field: str | None = None, status: int =
     return Decision(refusal=Refusal(code, zh, en, field, status))
 
 
+def standing(case: Case) -> Stage:
+    """Where a case stands whose units have it: it follows from where their parts stand."""
+    if case.pause is not None:
+        return Stage.SUSPENDED
+    parts = {one.part for one in case.present}
+    if Part.IN_CONSULTATION in parts:
+        return Stage.CONSULTATION
+    if Part.REFUSED in parts:
+        return Stage.REFUSAL_REVIEW
+    if case.requests:
+        return Stage.EXTENSION_REVIEW
+    if parts == {Part.DONE}:
+        return Stage.HANDLED
+    if parts & {Part.SIGNED_IN, Part.DONE}:
+        return Stage.HANDLING
+    return Stage.REWORK if case.round > 1 else Stage.DISPATCHED
+
+
+def placed(case: Case, fact: F, at: datetime) -> F:
+    """The fact with the stage in which it leaves a case that units have."""
+    return fact.model_copy(update={"stage": standing(evolve(case, fact, at))})
+
+
 def opened(case_id: UUID, fact: f.CaseOpened, at: datetime) -> Case:
     """The case that `CaseOpened` begins."""
-    return Case(case_id=case_id, matter=fact.matter, self_handled=fact.self_handled, stage=fact.stage, opened_at=at)
+    return Case(
+        case_id=case_id,
+        matter=fact.matter,
+        self_handled=fact.self_handled,
+        stage=fact.stage,
+        opened_at=at,
+        answerable=fact.matter.whistle_blower,
+        answerable_since=at,
+    )
 
 
 def evolve(case: Case, fact: f.CaseFact, at: datetime) -> Case:
-    """The case after one more fact. Every change of a case's state is here."""
-    moved = case.model_copy(update={"stage": fact.stage})
+    """The case after one more fact. Every change of a case's state is here and in `_changed`."""
+    after = _changed(case.model_copy(update={"stage": fact.stage}), fact, at)
+    if after.requests:
+        asking = {one.assignment_id for one in after.present if one.part is Part.SIGNED_IN}
+        after = after.model_copy(
+            update={"requests": tuple(one for one in after.requests if one.assignment_id in asking)}
+        )
+    return _accounted(case, after, at)
+
+
+def answerable(case: Case) -> str | None:
+    """Whose time it is: exactly one unit's while the case is open, nobody's once it is closed.
+
+    First receiver responsible (首接负责): while a refusal is argued, the lead stays answerable.
+    """
+    match case.stage:
+        case Stage.CLOSED | Stage.ARCHIVED | Stage.DECLINED | Stage.WITHDRAWN:
+            return None
+        case Stage.TO_DISPATCH:
+            return case.desk or case.matter.whistle_blower
+        case Stage.RECEIVED | Stage.VERIFYING | Stage.CHECKING | Stage.RATING | Stage.MERGED:
+            return case.matter.whistle_blower
+        case _:
+            return case.lead.unit if case.lead else case.answerable
+
+
+def _accounted(before: Case, after: Case, at: datetime) -> Case:
+    """Add the time since the last change to whoever was answerable for it."""
+    now = answerable(after)
+    if (now, after.stage is Stage.SUSPENDED) == (before.answerable, before.stage is Stage.SUSPENDED):
+        return after
+    change: dict[str, object] = {"answerable": now, "answerable_since": at}
+    if before.answerable is not None:
+        lasted = at - before.answerable_since
+        change["held"] = _plus(before.held, before.answerable, lasted)
+        if before.stage is Stage.SUSPENDED:
+            change["held_suspended"] = _plus(before.held_suspended, before.answerable, lasted)
+    return after.model_copy(update=change)
+
+
+def _plus(held: dict[str, timedelta], unit: str, lasted: timedelta) -> dict[str, timedelta]:
+    return held | {unit: held.get(unit, timedelta()) + lasted}
+
+
+def accounts(case: Case) -> tuple[f.UnitAccount, ...]:
+    """What each unit did with the time it was answerable, once the case is closed or withdrawn.
+
+    The `held` of all units adds up to the time for which the case was open.
+    """
+    roles = {one.unit: one.role for one in sorted(case.assignments, key=lambda one: one.round)}
+    return tuple(
+        f.UnitAccount(
+            unit=unit,
+            role=roles.get(unit),
+            held=case.held.get(unit, timedelta()),
+            suspended=case.held_suspended.get(unit, timedelta()),
+            missed=tuple(one.obligation for one in case.missed if one.unit == unit),
+            refusals=sum(one.refusals for one in case.assignments if one.unit == unit),
+            extensions=sum(one.extensions for one in case.assignments if one.unit == unit),
+            rounds=len({one.round for one in case.assignments if one.unit == unit}),
+        )
+        for unit in dict.fromkeys((*case.held, *roles, *(one.unit for one in case.missed if one.unit is not None)))
+    )
+
+
+def _changed(case: Case, fact: f.CaseFact, at: datetime) -> Case:
+    """The case, already in its new stage, with what else the fact changes."""
     match fact:
         case f.CaseAccepted(urgency=urgency, category=category):
-            matter = case.matter.model_copy(update={"urgency": urgency, "category": category})
-            return moved.model_copy(update={"matter": matter})
+            return _matter(case, urgency=urgency, category=category)
+        case f.CaseSentToDesk():
+            return case.model_copy(
+                update={
+                    "desk": fact.desk,
+                    "case_list": fact.case_list or case.case_list,
+                    "ledger": fact.ledger or case.ledger,
+                }
+            )
         case f.CaseDispatched():
-            return moved.model_copy(
-                update={
-                    "level": fact.level,
-                    "ledger": fact.ledger,
-                    "case_list": fact.case_list,
-                    "designated": fact.final,
-                    "assignments": _redistributed(case, fact.assignments),
-                }
-            )
+            return _dispatched(case, fact)
+        case f.CaseSignedIn() | f.CaseRefused() | f.CaseRefusalRuled() | f.CaseUnitDone() | f.CaseHandedOver():
+            return _part_changed(case, fact)
+        case f.CaseRequested() | f.CaseRequestRuled() | f.CaseResumed() | f.CaseListed() | f.CaseMilestoneReached():
+            return _time_changed(case, fact, at)
+        case f.CaseReprioritised(urgency=urgency):
+            return _matter(case, urgency=urgency)
+        case f.CaseCorrected(matter=matter):
+            return case.model_copy(update={"matter": matter})
+        case f.CaseOverdue() | f.CaseSupervised() | f.CaseSupervisionEnded() | f.CaseDuplicateFound():
+            return _noted(case, fact)
+        case _:
+            return _ended_or_begun_again(case, fact, at)
+
+
+def _matter(case: Case, **changes: object) -> Case:
+    return case.model_copy(update={"matter": case.matter.model_copy(update=changes)})
+
+
+def _dispatched(case: Case, fact: f.CaseDispatched) -> Case:
+    return case.model_copy(
+        update={
+            "level": fact.level,
+            "ledger": fact.ledger,
+            "case_list": fact.case_list or case.case_list,
+            "designated": case.designated or fact.final,
+            "assignments": _redistributed(case, fact.assignments),
+        }
+    )
+
+
+def _part_changed(
+    case: Case, fact: f.CaseSignedIn | f.CaseRefused | f.CaseRefusalRuled | f.CaseUnitDone | f.CaseHandedOver
+) -> Case:
+    match fact:
         case f.CaseSignedIn():
-            return _with_part(moved, fact.assignment_id, part=Part.SIGNED_IN)
-        case f.CaseRefused(count=count):
-            return _with_part(moved, fact.assignment_id, part=Part.REFUSED).model_copy(update={"refusals": count})
-        case f.CaseRefusalRuled(upheld=upheld):
-            part = Part.RELEASED if upheld else Part.ASSIGNED
-            return _with_part(moved, fact.assignment_id, part=part).model_copy(update={"designated": fact.final})
-        case f.CaseUnitDone(result=result, evidence=evidence):
-            return _with_part(moved, fact.assignment_id, part=Part.DONE, result=result, evidence=evidence)
-        case f.CaseReworkOrdered():
-            return moved.model_copy(
+            return _with_part(case, fact.assignment_id, part=Part.SIGNED_IN)
+        case f.CaseRefused():
+            argued = Part.IN_CONSULTATION if fact.stage is Stage.CONSULTATION else Part.REFUSED
+            times = next(one.refusals for one in case.assignments if one.assignment_id == fact.assignment_id)
+            refused_ = _with_part(case, fact.assignment_id, part=argued, refusals=times + 1)
+            return refused_.model_copy(update={"refusals": fact.count})
+        case f.CaseRefusalRuled():
+            part = Part.RELEASED if fact.upheld else Part.ASSIGNED
+            ruled = _with_part(case, fact.assignment_id, part=part)
+            return ruled.model_copy(update={"designated": case.designated or fact.final})
+        case f.CaseUnitDone():
+            return _with_part(case, fact.assignment_id, part=Part.DONE, result=fact.result, evidence=fact.evidence)
+        case f.CaseHandedOver(assignment_id=None):
+            return case.model_copy(update={"matter": fact.matter})
+        case f.CaseHandedOver():
+            assert fact.assignment_id is not None, "the other kind is above"
+            return _succeeded(case, fact.assignment_id, fact.before, fact.unit)
+
+
+def _succeeded(case: Case, assignment_id: UUID, before: str, unit: str) -> Case:
+    """The part goes over with what was asked for, and supervision with it."""
+    return _with_part(case, assignment_id, unit=unit).model_copy(
+        update={
+            "supervised": tuple(dict.fromkeys(unit if one == before else one for one in case.supervised)),
+            "requests": tuple(
+                one.model_copy(update={"unit": unit}) if one.assignment_id == assignment_id else one
+                for one in case.requests
+            ),
+        }
+    )
+
+
+def _time_changed(
+    case: Case,
+    fact: f.CaseRequested | f.CaseRequestRuled | f.CaseResumed | f.CaseListed | f.CaseMilestoneReached,
+    at: datetime,
+) -> Case:
+    match fact:
+        case f.CaseRequested():
+            asked = Request(
+                kind=fact.kind,
+                assignment_id=fact.assignment_id,
+                unit=fact.unit,
+                share=fact.share,
+                until=fact.until,
+                approver=fact.approver,
+            )
+            return case.model_copy(update={"requests": (*case.requests, asked)})
+        case f.CaseRequestRuled():
+            return _ruled_on(case, fact)
+        case f.CaseResumed():
+            return case.model_copy(update={"pause": None})
+        case f.CaseListed():
+            pause = Pause(until=fact.review_at, asked_for=False) if fact.review_at is not None else None
+            milestones = tuple(Planned(milestone=one) for one in fact.milestones)
+            return case.model_copy(
                 update={
-                    "assignments": (*case.assignments, *map(_begun, fact.assignments)),
-                    "round": fact.round,
-                    "reworks": case.reworks + 1,
-                    "designated": True,
-                    "closed_at": None,
+                    "case_list": fact.case_list,
+                    "ledger": fact.ledger,
+                    "milestones": milestones,
+                    "pause": pause,
+                    "requests": () if pause else case.requests,
                 }
             )
+        case f.CaseMilestoneReached():
+            return case.model_copy(
+                update={
+                    "milestones": tuple(
+                        one.model_copy(update={"reached_at": at}) if one.milestone.number == fact.milestone else one
+                        for one in case.milestones
+                    )
+                }
+            )
+
+
+def _ruled_on(case: Case, fact: f.CaseRequestRuled) -> Case:
+    left = tuple(one for one in case.requests if (one.kind, one.assignment_id) != (fact.kind, fact.assignment_id))
+    after = case.model_copy(update={"requests": left})
+    if not fact.approved:
+        return after
+    if fact.kind is RequestKind.EXTENSION:
+        times = next(one.extensions for one in case.assignments if one.assignment_id == fact.assignment_id)
+        return _with_part(after, fact.assignment_id, extensions=times + 1)
+    assert fact.until is not None, "a suspension has its date"
+    pause = Pause(until=fact.until, asked_for=True)
+    return after.model_copy(update={"pause": pause, "suspensions": case.suspensions + 1, "requests": ()})
+
+
+def _noted(case: Case, fact: f.CaseOverdue | f.CaseSupervised | f.CaseSupervisionEnded | f.CaseDuplicateFound) -> Case:
+    match fact:
         case f.CaseOverdue():
             missed = Missed(
                 obligation=fact.obligation,
@@ -218,11 +504,49 @@ def evolve(case: Case, fact: f.CaseFact, at: datetime) -> Case:
                 assignment_id=fact.assignment_id,
                 generation=fact.generation,
             )
-            return moved.model_copy(update={"missed": (*case.missed, missed)})
-        case f.CaseClosed(answer=answer):
-            return moved.model_copy(update={"answer": answer, "closed_at": at})
+            return case.model_copy(update={"missed": (*case.missed, missed)})
+        case f.CaseSupervised():
+            return case.model_copy(update={"supervised": (*case.supervised, fact.unit)})
+        case f.CaseSupervisionEnded():
+            left = tuple(unit for unit in case.supervised if unit != fact.unit)
+            return case.model_copy(update={"supervised": left})
+        case f.CaseDuplicateFound():
+            return case.model_copy(update={"candidates": fact.candidates})
+
+
+def _ended_or_begun_again(case: Case, fact: f.CaseFact, at: datetime) -> Case:
+    match fact:
+        case f.CaseReworkOrdered():
+            return case.model_copy(
+                update={
+                    "assignments": (*case.assignments, *map(_begun, fact.assignments)),
+                    "round": fact.round,
+                    "reworks": case.reworks + 1,
+                    "designated": True,
+                    "milestones": (),
+                    "closed_at": None,
+                }
+            )
+        case f.CaseMerged():
+            joined = Joined(case_id=fact.into, number=fact.into_number)
+            return _all_released(case).model_copy(update={"merged_into": joined})
+        case f.CaseUnmerged():
+            return case.model_copy(update={"merged_into": None})
+        case f.CaseAnswered():
+            return case.model_copy(
+                update={
+                    "answer": fact.answer,
+                    "evidence": fact.evidence,
+                    "answered_by": fact.units,
+                    "ledger": fact.ledger,
+                }
+            )
+        case f.CaseWithdrawn():
+            return _all_released(case)
+        case f.CaseClosed():
+            return case.model_copy(update={"answer": fact.answer, "closed_at": at})
         case _:
-            return moved
+            return case
 
 
 def _begun(made: f.AssignmentMade) -> Assignment:
@@ -245,6 +569,15 @@ def _redistributed(case: Case, made: Sequence[f.AssignmentMade]) -> tuple[Assign
         ),
         *(_begun(one) for one in made if one.assignment_id not in known),
     )
+
+
+def _all_released(case: Case) -> Case:
+    present = {one.assignment_id for one in case.present}
+    assignments = tuple(
+        one.model_copy(update={"part": Part.RELEASED}) if one.assignment_id in present else one
+        for one in case.assignments
+    )
+    return case.model_copy(update={"assignments": assignments, "requests": (), "pause": None})
 
 
 def _with_part(case: Case, assignment_id: UUID, **changes: object) -> Case:

@@ -1,182 +1,230 @@
-"""To whom a case goes: rules as data, first match wins, the decision says which rule and why.
+"""To whom a case goes: rules as data, in order, one version of them. `routing.py` applies them.
 
-A rule gives a level; the level gives the unit: `community` and `street` are the region's own, `department`
-is the unit the rule names, `hub` is the hub's desk, where everything ends that no rule decides.
+A rule gives a level; the level gives the unit: `community` and `street` are the region's own, `department` is the
+units the rule names or the nearest with a capability, `hub` is the hub's desk.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
-from shared.contracts.facts import Matter, Reason
-from shared.contracts.units import HANDLING_KINDS, UnitTree
-from shared.contracts.vocabulary import AppealType, Ledger, Level, Source, UnitKind, Urgency
+from services.router.domain.conditions import Condition, Entry, Name
+from services.router.domain.matching import Index
+from shared.contracts.faults import Fault, SetupInvalid, in_words
+from shared.contracts.units import HANDLING_KINDS, Unit, UnitTree
+from shared.contracts.vocabulary import CaseList, Ledger, Level, UnitKind, Urgency
+from shared.contracts.yaml_lines import Value, read_yaml
 
+KINDS = {
+    Level.COMMUNITY: (UnitKind.COMMUNITY,),
+    Level.STREET: (UnitKind.STREET,),
+    Level.DEPARTMENT: (UnitKind.DEPARTMENT, UnitKind.UTILITY),
+    Level.HUB: (),
+}
+"""Which units each level means."""
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Condition(_Entry):
-    """What must hold; a condition left out always holds, several values mean any of them."""
-
-    category: tuple[str, ...] = Field(default=(), description="a name or code on any level")
-    region: tuple[str, ...] = Field(default=(), description="the region itself or anything below it")
-    source: tuple[Source, ...] = ()
-    appeal_type: tuple[AppealType, ...] = ()
-    urgency: tuple[Urgency, ...] = ()
-    keywords: tuple[str, ...] = Field(default=(), description="a word of title or content")
-    self_handled: bool | None = None
-
-    def holds(self, matter: Matter, self_handled: bool, tree: UnitTree) -> bool:
-        text = f"{matter.title} {matter.content}"
-        return (
-            (self.self_handled is None or self.self_handled == self_handled)
-            and (not self.category or not set(self.category).isdisjoint(matter.category))
-            and (not self.source or matter.source in self.source)
-            and (not self.appeal_type or matter.appeal_type in self.appeal_type)
-            and (not self.urgency or matter.urgency in self.urgency)
-            and (not self.keywords or any(word in text for word in self.keywords))
-            and (not self.region or not set(self.region).isdisjoint(_region_and_above(matter.region, tree)))
-        )
+OF_THE_PLACE = (Level.COMMUNITY.value, Level.STREET.value)
+"""What `co_handlers` may name besides codes: the community or street of the place."""
 
 
-class Outcome(_Entry):
-    """What follows: the level, for departments which units (the first is the lead), and the ledger."""
+class Outcome(Entry):
+    """What follows: the level and, for departments, which units (the first is the lead) or what they must be able to.
+
+    A capability is asked of the region's own street or community; of departments and utilities the one nearest to the
+    region has it. Urgency is raised, never lowered.
+    """
 
     level: Level
-    units: tuple[str, ...] = ()
+    units: tuple[Name, ...] = ()
+    capability: Name | None = None
+    co_handlers: tuple[Name, ...] = Field(default=(), description="codes, or `street`/`community` of the place")
+    list: CaseList | None = None
     ledger: Ledger | None = None
+    urgency: Urgency | None = None
 
     @model_validator(mode="after")
     def units_fit_the_level(self) -> "Outcome":
-        if (self.level is Level.DEPARTMENT) != bool(self.units):
-            raise ValueError("`units` are named for level department, and for no other")
+        department = self.level is Level.DEPARTMENT
+        if department and bool(self.units) == bool(self.capability):
+            raise _unfit(
+                "department 级须在 `units` 与 `capability` 中写且只写一个",
+                "for level department give either `units` or `capability`",
+            )
+        if self.units and not department:
+            raise _unfit(
+                "只有 department 级写 `units`；协办单位请写在 `co_handlers`",
+                "`units` are named for level department, and for no other; who helps belongs to `co_handlers`",
+            )
+        if self.level is Level.HUB and (self.capability or self.co_handlers):
+            raise _unfit(
+                "hub 级由区级治理中心研判派单，不写 `capability`、`co_handlers`",
+                "at level hub the desk decides who handles: leave out `capability` and `co_handlers`",
+            )
+        if len({*self.units, *self.co_handlers}) != len(self.units) + len(self.co_handlers):
+            raise _unfit("同一单位写了两次；请删去一个", "a unit is named twice; remove one")
+        if self.urgency is Urgency.COMPLEX:
+            raise _unfit(
+                "紧急程度只升不降，不能改为 complex；请删除", "urgency is only raised, never to complex; remove it"
+            )
         return self
 
 
-class Because(_Entry):
-    zh: str
-    en: str
+def _unfit(zh: str, en: str) -> PydanticCustomError:
+    return PydanticCustomError("outcome", en, {"zh": zh})
 
 
-class Rule(_Entry):
+class Because(Entry):
+    zh: Name
+    en: Name
+
+
+class Rule(Entry):
     id: str = Field(pattern=r"^[a-z0-9-]{1,60}$")
     when: Condition = Condition()
     then: Outcome
     because: Because
 
 
-class RulesInvalid(ValueError):
-    """The rules file cannot be used; every problem is listed with its rule, field and what to do."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+class RulesInvalid(SetupInvalid):
+    """The rules cannot be used; every fault is listed with its line, rule, field and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rules:
     """All rules of one version, in order."""
 
     version: str
     rules: tuple[Rule, ...]
 
+    @cached_property
+    def index(self) -> Index:
+        return Index([rule.when for rule in self.rules])
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """To whom a case goes. No units = the hub's desk."""
-
-    level: Level
-    units: tuple[str, ...]
-    ledger: Ledger
-    reason: Reason
+    @cached_property
+    def by_id(self) -> Mapping[str, Rule]:
+        return {rule.id: rule for rule in self.rules}
 
 
-def route(matter: Matter, self_handled: bool, rules: Rules, tree: UnitTree) -> Route:
-    """The first rule that holds and whose unit exists in this region decides; else the hub's desk does."""
-    for rule in rules.rules:
-        if rule.when.holds(matter, self_handled, tree):
-            units = _units(rule.then, matter, tree)
-            if units or rule.then.level is Level.HUB:
-                reason = Reason(zh=rule.because.zh, en=rule.because.en, rule=rule.id, version=rules.version)
-                ledger = rule.then.ledger or default_ledger(matter, rule.then.level)
-                return Route(rule.then.level, units, ledger, reason)
-    reason = Reason(
-        zh="没有规则能够确定承办单位，由区级治理中心兜底派单",
-        en="No rule decides the unit; the hub's desk dispatches",
-        rule="hub-desk",
-        version=rules.version,
-    )
-    return Route(Level.HUB, (), default_ledger(matter, Level.HUB), reason)
+_STORED = TypeAdapter(Rules)
 
 
-def default_ledger(matter: Matter, level: Level) -> Ledger:
-    """The ledger where no rule names one."""
-    if matter.urgency is Urgency.CRITICAL:
-        return Ledger.SPECIAL
-    if level is Level.COMMUNITY:
-        return Ledger.ON_THE_SPOT
-    if matter.source is Source.RESIDENT:
-        return Ledger.ON_BEHALF
-    if matter.source in (Source.PETITION, Source.VISIT):
-        return Ledger.FROM_ABOVE
-    return Ledger.FIXED_DEADLINE
+def to_json(rules: Rules) -> bytes:
+    """The rules as they are stored."""
+    return _STORED.dump_json(rules, exclude_defaults=True)
 
 
-def _units(outcome: Outcome, matter: Matter, tree: UnitTree) -> tuple[str, ...]:
-    if outcome.level is Level.DEPARTMENT:
-        return outcome.units
-    kind = {Level.COMMUNITY: UnitKind.COMMUNITY, Level.STREET: UnitKind.STREET}.get(outcome.level)
-    unit = tree.nearest(matter.region, kind) if kind else None
-    return (unit.code,) if unit else ()
+def from_json(stored: bytes | str) -> Rules:
+    """Rules that were checked when they were stored. Their units are not looked at again."""
+    return _STORED.validate_json(stored)
 
 
-def _region_and_above(region: str, tree: UnitTree) -> set[str]:
-    return {region, *(unit.code for unit in tree.ancestors(region))}
+# --- files --------------------------------------------------------------------------------------------------
 
 
-def read_rules(path: Path, tree: UnitTree) -> Rules:
-    """Read `rules.yaml`: `version` and a list `rules`. Raises `RulesInvalid` naming rule and field."""
+def parse_rules(text: str, tree: UnitTree, file: str = "rules.yaml") -> Rules:
+    """Rules out of YAML: `version` and a list `rules`. Raises `RulesInvalid` with every fault of every rule."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise RulesInvalid([f"{path}: not YAML: {error}"]) from error
-    if not isinstance(raw, dict) or not isinstance(raw.get("rules"), list):
-        raise RulesInvalid([f"{path}: expected a mapping with `version` and a list `rules`"])
+        document = read_yaml(text, file)
+    except SetupInvalid as unreadable:
+        raise RulesInvalid(unreadable.faults) from None
+    top = document.value if isinstance(document.value, dict) else {}
+    listed = top["rules"].value if "rules" in top else None
+    if not isinstance(listed, list):
+        raise RulesInvalid(
+            [
+                Fault(
+                    "应有 `version` 和列表 `rules`",
+                    "expected a mapping with `version` and a list `rules`",
+                    line=document.line,
+                    file=file,
+                )
+            ]
+        )
     rules: list[Rule] = []
-    problems: list[str] = []
-    for number, entry in enumerate(raw["rules"], start=1):
+    faults: list[Fault] = []
+    first_lines: dict[str, int] = {}
+    for number, entry in enumerate(listed, start=1):
         try:
-            rules.append(Rule.model_validate(entry))
+            rule = Rule.model_validate(entry.plain)
         except ValidationError as error:
-            problems.extend(
-                f"{path}: rule {number}, field {'.'.join(map(str, found['loc'])) or 'entry'}: {found['msg']}"
-                for found in error.errors()
+            name = _id_of(entry.value) or f"rule {number}"
+            faults.extend(
+                in_words(found, name, entry.line_at(found["loc"]), file) for found in error.errors(include_url=False)
             )
-    seen: set[str] = set()
-    for rule in rules:
-        if rule.id in seen:
-            problems.append(f"{path}: rule {rule.id}, field id: it is used twice; give one of the two another")
-        seen.add(rule.id)
-        problems.extend(f"{path}: rule {rule.id}, field {problem}" for problem in _unit_problems(rule, tree))
-    if problems:
-        raise RulesInvalid(problems)
-    return Rules(str(raw.get("version", "1")), tuple(rules))
+            continue
+        rules.append(rule)
+        if rule.id in first_lines:
+            faults.append(_used_twice(rule.id, first_lines[rule.id], entry.line, file))
+        first_lines.setdefault(rule.id, entry.line)
+        faults.extend(
+            Fault(one.zh, one.en, one.field, rule.id, entry.line_at(one.field.split(".")), file)
+            for one in unit_faults(rule, tree)
+        )
+    if faults:
+        raise RulesInvalid(faults)
+    version = top["version"].value if "version" in top else None
+    return Rules(version if isinstance(version, str) else "1", tuple(rules))
 
 
-def _unit_problems(rule: Rule, tree: UnitTree) -> Iterator[str]:
+def unit_faults(rule: Rule, tree: UnitTree) -> Iterator[Fault]:
+    """Units that a rule names and that are not there. One that others succeeded is there: its successor acts."""
     for code in rule.when.region:
-        if code not in tree:
-            yield f"when.region: unit {code} is not in units.yaml"
-    for code in rule.then.units:
-        unit = tree.get(code)
-        if unit is None:
-            yield f"then.units: unit {code} is not in units.yaml"
-        elif unit.kind not in HANDLING_KINDS:
-            yield f"then.units: {code} is a {unit.kind}; name a street, community, department or utility"
-    if len(set(rule.then.units)) != len(rule.then.units):
-        yield "then.units: a unit is named twice"
+        if tree.present(code) is None:
+            yield _unknown(code, "when.region", rule, tree)
+    for name, codes in (("units", rule.then.units), ("co_handlers", rule.then.co_handlers)):
+        for code in codes:
+            if name == "co_handlers" and code in OF_THE_PLACE:
+                continue
+            unit = tree.get(tree.present(code) or code)
+            if unit is None:
+                yield _unknown(code, f"then.{name}", rule, tree)
+            elif unit.kind not in HANDLING_KINDS:
+                yield Fault(
+                    f"{unit.code}（{unit.name}）不承办哨单；请改为街道、社区、部门或公服企业",
+                    f"{unit.code} is a {unit.kind}; name a street, community, department or utility",
+                    f"then.{name}",
+                    rule.id,
+                )
+    if rule.then.capability and not capable(rule.then, tree):
+        yield Fault(
+            f"{rule.then.level} 级没有单位具有“{rule.then.capability}”这项职能；请核对，或在单位的 capabilities 中补上",
+            f"no {rule.then.level} has the capability {rule.then.capability}; correct it, or add it to a unit's "
+            "capabilities",
+            "then.capability",
+            rule.id,
+        )
+
+
+def capable(outcome: Outcome, tree: UnitTree) -> Sequence[Unit]:
+    """The units of an outcome's level that have the capability it asks for."""
+    return [unit for unit in tree.capable(outcome.capability or "") if unit.kind in KINDS[outcome.level]]
+
+
+def _unknown(code: str, field: str, rule: Rule, tree: UnitTree) -> Fault:
+    named = tree.named(code)
+    hint_zh, hint_en = (f"；应写代码 {named.code}", f"; write its code {named.code}") if named else ("", "")
+    return Fault(
+        f"没有单位 {code}{hint_zh or '；请核对代码，或先导入该单位'}",
+        f"there is no unit {code}{hint_en or '; correct the code, or import the unit first'}",
+        field,
+        rule.id,
+    )
+
+
+def _used_twice(id_: str, first: int, line: int, file: str) -> Fault:
+    return Fault(
+        f"规则编号与第 {first} 行重复；请为其中一条改用其他编号",
+        f"the id is used twice, first in line {first}; give one of the two another",
+        "id",
+        id_,
+        line,
+        file,
+    )
+
+
+def _id_of(entry: Value) -> str | None:
+    found = entry["id"].value if isinstance(entry, dict) and "id" in entry else None
+    return found if isinstance(found, str) else None

@@ -2,76 +2,117 @@
 
 from datetime import datetime
 
-from services.router.domain.case import Assignment, Case, decided, nothing
+from services.router.domain.case import Case, Part, accounts, decided, evolve, nothing
+from services.router.domain.district import CLOCK, District
+from services.router.domain.time_granted import review_due
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import ActorKind, Obligation, ReworkCause, Role, Stage
+from shared.contracts.units import UnitTree
+from shared.contracts.vocabulary import Obligation, ReworkCause, Role, Stage
 from shared.runtime.decision import Decision
-
-CLOCK = f.Actor(kind=ActorKind.CLOCK)
 
 _NOBODYS_FAULT = (Obligation.RATE, Obligation.ARCHIVE)
 """Obligations that lapse: silence is allowed, so it is not overdue."""
 
-_OF_AN_ASSIGNMENT = (Obligation.SIGN_IN, Obligation.FIRST_CONTACT, Obligation.HANDLE)
+_OF_AN_ASSIGNMENT = (Obligation.SIGN_IN, Obligation.FIRST_CONTACT, Obligation.HANDLE, Obligation.MILESTONE)
 """Obligations of a unit that has the case; the others are the whistle-blower's or the hub's, whoever has it."""
 
 
-def check(case: Case, checked: f.FeedbackChecked, now: datetime) -> Decision[Case]:
-    """验单: passed, it waits to be rated; failed, it is reworked with a fresh, shorter clock."""
+def check(case: Case, checked: f.FeedbackChecked, district: District, now: datetime) -> Decision[Case]:
+    """验单: passed, it waits to be rated; failed, it is reworked with a fresh, shorter clock by those who failed."""
     if case.stage is not Stage.CHECKING or checked.round != case.round:
         return nothing(f"checked in {case.stage}, round {case.round}")
     if checked.passed:
         passed = f.CaseChecked(**case.heading(Stage.RATING, checked.actor), passed=True, note=checked.note)
         return decided(case, [passed], now)
-    failed = f.CaseChecked(**case.heading(Stage.CHECKING, checked.actor), passed=False, note=checked.note)
-    return decided(case, [failed, rework(case, ReworkCause.CHECK_FAILED, checked.actor, checked.note)], now)
+    failed = f.CaseChecked(
+        **case.heading(Stage.CHECKING, checked.actor),
+        passed=False,
+        note=checked.note,
+        failed_units=checked.failed_units,
+    )
+    again = rework(
+        case, ReworkCause.CHECK_FAILED, checked.actor, checked.note, district.tree, only=checked.failed_units
+    )
+    return decided(case, [failed, again], now)
 
 
-def conclude(case: Case, concluded: f.FeedbackConcluded, now: datetime) -> Decision[Case]:
+def conclude(case: Case, concluded: f.FeedbackConcluded, district: District, now: datetime) -> Decision[Case]:
     """评单: answered, written off and closed; or reopened."""
     if case.stage is not Stage.RATING or concluded.round != case.round:
         return nothing(f"concluded in {case.stage}, round {case.round}")
     if not concluded.close:
-        reason = concluded.reason.zh
-        return decided(case, [rework(case, ReworkCause.RESIDENT_UNSATISFIED, concluded.actor, reason)], now)
-    assert case.ledger is not None, "a case that is rated has been dispatched"
+        again = rework(
+            case,
+            ReworkCause.RESIDENT_UNSATISFIED,
+            concluded.actor,
+            concluded.reason.zh,
+            district.tree,
+            why=concluded.reason,
+        )
+        return decided(case, [again], now)
+    assert case.ledger is not None, "a case that is rated has been dispatched, or was merged into one that has"
     closed = f.CaseClosed(
         **case.heading(Stage.CLOSED, concluded.actor),
         answer=answer(case),
-        evidence=tuple(proof for one in _lead_first(case) for proof in one.evidence),
+        evidence=tuple(proof for one in case.present for proof in one.evidence) or case.evidence,
         ledger=case.ledger,
         reason=concluded.reason,
-        assignments=tuple(one.made() for one in case.present),
+        assignments=case.parts,
     )
-    return decided(case, [closed], now)
+    accounted = closed.model_copy(update={"accounts": accounts(evolve(case, closed, now))})
+    return decided(case, [accounted], now)
 
 
 def answer(case: Case) -> str:
-    """What the reporter and the source are told: the lead's result first, then the co-handlers'."""
-    return "\n".join(one.result for one in _lead_first(case) if one.result)
+    """What the reporter and the source are told: the lead's result first, then the co-handlers'.
+
+    Who did its part in an earlier round and was not sent back counts too; a merged case has the other's answer.
+    """
+    if not case.present:
+        return case.answer
+    last: dict[str, str] = {}
+    for one in sorted(case.assignments, key=lambda one: one.round):
+        if one.part is Part.DONE:
+            last[one.unit] = one.result
+    lead_first = sorted(last, key=lambda unit: case.lead is None or unit != case.lead.unit)
+    return "\n".join(last[unit] for unit in lead_first if last[unit])
 
 
-def _lead_first(case: Case) -> list[Assignment]:
-    return sorted(case.present, key=lambda one: one.role is not Role.LEAD)
-
-
-def rework(case: Case, cause: ReworkCause, actor: f.Actor, explanation: str) -> f.CaseReworkOrdered:
-    """The same units once more, in a new round."""
+def rework(
+    case: Case,
+    cause: ReworkCause,
+    actor: f.Actor,
+    explanation: str,
+    tree: UnitTree,
+    only: tuple[str, ...] = (),
+    why: f.Reason | None = None,
+) -> f.CaseReworkOrdered:
+    """The same units once more, in a new round; with `only`, those and the lead, who finishes last."""
     following = case.round + 1
+    again = [one for one in case.present if not only or one.unit in only or one.role is Role.LEAD]
+    before = [(one.unit, one.role) for one in again] or [
+        (unit, Role.CO_HANDLER if place else Role.LEAD) for place, unit in enumerate(case.answered_by)
+    ]
+    units: dict[str, Role] = {}
+    for unit, role in before:
+        heir = tree.present(unit, case.matter.region, case.matter.category) or unit
+        units.setdefault(heir, role)
     return f.CaseReworkOrdered(
-        **case.heading(Stage.REWORK, actor),
+        **case.heading(Stage.REWORK, actor, why),
         cause=cause,
         matter=case.matter,
-        assignments=case.assign(((one.unit, one.role) for one in case.present), following),
+        assignments=case.assign(units.items(), following),
         round=following,
         explanation=explanation,
     )
 
 
 def overdue(case: Case, fact: f.DeadlineOverdue, now: datetime) -> Decision[Case]:
-    """Record what was not met in time; archive what nobody objected to."""
+    """Record what was not met in time; archive what nobody objected to; go on with what was suspended until now."""
     if fact.obligation is Obligation.ARCHIVE and case.stage is Stage.CLOSED and _of_this_closing(case, fact):
         return decided(case, [f.CaseArchived(**case.heading(Stage.ARCHIVED, CLOCK))], now)
+    if fact.obligation is Obligation.REVIEW:
+        return review_due(case, fact, now)
     if fact.obligation in _NOBODYS_FAULT:
         return nothing(f"{fact.obligation} lapsed")
     if case.is_final:
@@ -93,8 +134,8 @@ def _of_this_closing(case: Case, fact: f.DeadlineOverdue) -> bool:
     return case.closed_at is not None and case.closed_at < fact.due_at
 
 
-def escalate(case: Case, fact: f.DeadlineEscalated, now: datetime) -> Decision[Case]:
-    """A rung of the ladder was reached: recorded with who was told."""
+def escalate(case: Case, fact: f.DeadlineEscalated, district: District, now: datetime) -> Decision[Case]:
+    """A rung of the ladder was reached: recorded with who was told. From a certain rung on the unit is supervised."""
     if case.is_final or fact.obligation in _NOBODYS_FAULT:
         return nothing(f"escalated in {case.stage}")
     recorded = f.CaseEscalated(
@@ -104,4 +145,24 @@ def escalate(case: Case, fact: f.DeadlineEscalated, now: datetime) -> Decision[C
         rung=fact.rung,
         told=fact.told,
     )
-    return decided(case, [recorded], now)
+    return decided(case, [recorded, *_supervised(case, fact, district)], now)
+
+
+def _supervised(case: Case, fact: f.DeadlineEscalated, district: District) -> list[f.CaseFact]:
+    """督办 by a missed deadline."""
+    from_rung = district.procedures.supervise_at_rung
+    part = case.assignment_of(fact.unit) if fact.unit and fact.obligation in _OF_AN_ASSIGNMENT else None
+    if from_rung is None or fact.rung < from_rung or part is None or not case.is_at_work:
+        return []
+    if part.part is Part.DONE or part.unit in case.supervised:
+        return []
+    why = f.Reason(
+        zh=f"超期已达督办阶梯第 {fact.rung} 级，列入督办",
+        en=f"Overdue up to rung {fact.rung} of the ladder: put under supervision",
+        rule="ladder",
+        version=district.procedures.version,
+    )
+    supervised = f.CaseSupervised(
+        **case.heading(case.stage, CLOCK, why), unit=part.unit, assignment_id=part.assignment_id, reason=why.zh
+    )
+    return [supervised]

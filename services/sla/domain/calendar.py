@@ -87,24 +87,61 @@ def due(start: datetime, limit: Limit, calendar: WorkingCalendar) -> Due:
     """
     if limit.unit in CLOCK:
         return Due(start + limit.amount * CLOCK[limit.unit], start)
+    begins = counts_from(start, limit, calendar)
     if limit.unit not in DAYS:
-        at = add_working(start, timedelta(hours=limit.amount), calendar)
-        return Due(at, start, not calendar.is_published(_day(at, calendar)))
+        at = add_working(begins, timedelta(hours=limit.amount), calendar)
+        return Due(at, begins, not calendar.is_published(_day(at, calendar)))
     today, count = _day(start, calendar), int(limit.amount)
     if limit.unit is TimeUnit.WORKING_DAY:
         last = add_working_days(today, count, calendar)
     else:
         last = rolled_forward(today + timedelta(days=count), calendar)
-    tomorrow = datetime.combine(today + timedelta(days=1), time(0), calendar.zone).astimezone(UTC)
-    return Due(_spans(last, calendar)[-1][1], tomorrow, not calendar.is_published(last))
+    return Due(_spans(last, calendar)[-1][1], begins, not calendar.is_published(last))
 
 
-def used(part: float, limit: Limit, granted: Due, calendar: WorkingCalendar) -> datetime:
+def counts_from(start: datetime, limit: Limit | None, calendar: WorkingCalendar) -> datetime:
+    """When a limit that starts now begins to be used: a count in days starts the next day (民法典 201)."""
+    if limit is None or limit.unit not in DAYS:
+        return start
+    tomorrow = _day(start, calendar) + timedelta(days=1)
+    return datetime.combine(tomorrow, time(0), calendar.zone).astimezone(UTC)
+
+
+def used(part: float, limit: Limit | None, granted: Due, calendar: WorkingCalendar) -> datetime:
     """When that part of a granted limit is used: 0.8 of 5 working days is the end of duty on the fourth."""
-    if limit.unit in (TimeUnit.WORKING_HOUR, TimeUnit.WORKING_DAY):
-        whole = working_between(granted.counts_from, granted.at, calendar)
-        return add_working(granted.counts_from, part * whole, calendar)
-    return granted.counts_from + part * (granted.at - granted.counts_from)
+    whole = between(granted.counts_from, granted.at, limit, calendar)
+    return later(granted.counts_from, part * whole, limit, calendar)
+
+
+# --- a limit's own time: working time for working hours and days, clock time for anything else ---------------
+
+
+def later(start: datetime, amount: timedelta, limit: Limit | None, calendar: WorkingCalendar) -> datetime:
+    """The moment by which so much of the limit's own time has passed."""
+    return add_working(start, amount, calendar) if _is_working(limit) else start + amount
+
+
+def between(start: datetime, end: datetime, limit: Limit | None, calendar: WorkingCalendar) -> timedelta:
+    """How much of the limit's own time lies between two moments; none where the end comes first."""
+    if _is_working(limit):
+        return working_between(start, end, calendar)
+    return max(end - start, timedelta())
+
+
+def due_after(start: datetime, amount: timedelta, limit: Limit | None, calendar: WorkingCalendar) -> Due:
+    """When so much of a limit's own time is used up. A count in calendar days ends on no day off, as in `due`."""
+    at = later(start, amount, limit, calendar)
+    if limit is None or limit.unit in CLOCK:
+        return Due(at, start)
+    day = _day(at, calendar)
+    if limit.unit is TimeUnit.CALENDAR_DAY and not calendar.duty(day):
+        day = rolled_forward(day, calendar)
+        at = _spans(day, calendar)[-1][1]
+    return Due(at, start, not calendar.is_published(day))
+
+
+def _is_working(limit: Limit | None) -> bool:
+    return limit is not None and limit.unit in (TimeUnit.WORKING_HOUR, TimeUnit.WORKING_DAY)
 
 
 # --- arithmetic of working time ----------------------------------------------------------------------------

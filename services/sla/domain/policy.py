@@ -36,6 +36,9 @@ def _for_all(written: object) -> object:
     return {urgency.value: written for urgency in Urgency} if isinstance(written, str) else written
 
 
+SET_BY_DATE = frozenset({Obligation.MILESTONE, Obligation.REVIEW})
+"""Owed by a date that the case's facts name: they have no limit."""
+
 WrittenLimit = Annotated[Limit, BeforeValidator(_limit)]
 Part = Annotated[float, Field(gt=0, lt=1)]
 ByUrgency = Annotated[dict[Urgency, WrittenLimit], BeforeValidator(_for_all)]
@@ -81,6 +84,10 @@ class Policy(_Strict):
     def _complete(self) -> "Policy":
         for obligation in Obligation:
             given: Mapping[Urgency, Limit] = self.limits.get(obligation, {})
+            if obligation in SET_BY_DATE:
+                if given:
+                    raise ValueError(f"limits.{obligation}: its date is set case by case; leave it out")
+                continue
             missing = [urgency.value for urgency in Urgency if urgency not in given]
             if missing:
                 raise ValueError(f"limits.{obligation}: no limit for {', '.join(missing)}; add it")

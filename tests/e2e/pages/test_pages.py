@@ -13,7 +13,7 @@ import uvicorn
 
 from services.workbench.main import Workbench
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import Stage
+from shared.contracts.vocabulary import Role, Stage
 from tests.e2e.pages.browser import Browser, Page, find
 from tests.unit.workbench import kit
 from tests.unit.workbench.kit import CASE, NUMBER, Upstream
@@ -100,6 +100,37 @@ DEADLINES = [
         "ended_at": None,
     }
 ]
+
+
+MANY_SIDED = {
+    "case_list": "phased",
+    "ledger": "from_above",
+    "assignments": [
+        kit.part(extensions=1, refusals=0),
+        kit.part(kit.HOUSING, "in_consultation", Role.CO_HANDLER),
+        kit.part(kit.STREET, "released", Role.CO_HANDLER),
+        kit.part("dept-roads", "done", Role.CO_HANDLER),
+    ],
+    "requests": [{"kind": "extension", "unit": kit.WATER, "share": 0.5, "approver": kit.HUB}],
+    "pause": {"until": "2027-03-01T02:30:00Z"},
+    "milestones": [
+        {
+            "milestone": {"number": 1, "title": "换立管", "due_at": "2026-11-20T02:30:00Z"},
+            "reached_at": "2026-11-19T02:30:00Z",
+        },
+        {"milestone": {"number": 2, "title": "换支管并恢复路面", "due_at": "2026-11-22T02:30:00Z"}, "reached_at": None},
+        {"milestone": {"number": 3, "title": "通水验收", "due_at": "2026-12-20T02:30:00Z"}, "reached_at": None},
+    ],
+    "supervised": [kit.WATER],
+    "merged_into": {"case_id": str(kit.OTHER), "number": kit.OTHER_NUMBER},
+    "missed": [{"obligation": "sign_in", "unit": kit.WATER, "generation": 1}],
+    "answerable": kit.WATER,
+    "answerable_since": "2026-11-22T23:30:00Z",
+    "held": {kit.COMMUNITY: "PT40M", kit.HUB: "PT1H5M", kit.WATER: "P1DT2H"},
+    "held_suspended": {kit.WATER: "PT9H"},
+}
+"""Everything at once that can hold a case."""
+TWINS = {"merged_into": None, "candidates": [kit.TWIN.model_dump(mode="json")]}
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +264,39 @@ def test_nothing_runs_over_the_edge(browser: Browser, site: Site, language: str)
         for width in (360, 390, 641, 768, 1024, 1101, 1440, 1920):
             page.resize(width, 800)
             assert page.value(NO_SIDEWAYS), (path, width)
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+@pytest.mark.parametrize("twins", [{}, TWINS], ids=["merged", "with twins"])
+def test_all_that_can_hold_a_case_fits_on_its_page(
+    browser: Browser, site: Site, language: str, twins: dict[str, object]
+) -> None:
+    stage = Stage.SUSPENDED if twins else Stage.MERGED
+    site.upstream.answers[f"router /cases/{NUMBER}"] = kit.case_document(stage) | MANY_SIDED | twins
+    page = browser.open(f"{site.url}/cases/{NUMBER}?lang={language}")
+    assert page.value("document.querySelectorAll('.notice').length") == 3 + (not twins)
+    assert page.value("document.querySelectorAll('.parts li').length") == 4
+    assert page.value("document.querySelectorAll('.parts .tag').length") == 1
+    assert page.value("document.querySelectorAll('.milestone-late').length") == 1
+    assert page.value(f"document.querySelectorAll('a[href=\"/cases/{kit.OTHER_NUMBER}\"]').length") == 1
+    widths = "[...document.querySelectorAll('.account .meter')].map((bar) => bar.getBoundingClientRect().width > 40)"
+    for width in (360, 390, 641, 901, 1280, 1920):
+        page.resize(width, 800)
+        assert page.value(NO_SIDEWAYS), width
+        assert page.value(widths) == [True] * 6, width
+    assert page.complaints == []
+
+
+def test_the_way_to_the_other_case_is_walked_with_the_keyboard(browser: Browser, site: Site) -> None:
+    site.upstream.answers[f"router /cases/{NUMBER}"] = kit.case_document(Stage.MERGED) | MANY_SIDED
+    other = kit.case_document(title="另一件")
+    site.upstream.answers[f"router /cases/{kit.OTHER_NUMBER}"] = other
+    page = browser.open(f"{site.url}/cases/{NUMBER}")
+    page.value("document.querySelector('.notice a').focus()")
+    assert page.value("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.send("Input.dispatchKeyEvent", type="keyDown", key="Enter", windowsVirtualKeyCode=13, text="\r")
+    page.wait(f"location.pathname === '/cases/{kit.OTHER_NUMBER}' && document.readyState === 'complete'")
+    assert page.text("h1") == "另一件"
 
 
 def test_a_case_is_found_by_its_number_with_the_keyboard_alone(browser: Browser, site: Site) -> None:

@@ -18,8 +18,9 @@ import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from deploy.local.places import PROJECT
 from deploy.local.processes import Addresses, role_url
-from deploy.migrate import migrate
+from deploy.migrate import begin_with, migrate, migrate_district
 from shared.contracts.envelope import Envelope, decode
 from shared.contracts.facts import Fact
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, dead_letter_topic
@@ -52,6 +53,8 @@ async def postgres_url(engines: Addresses) -> AsyncIterator[str]:
     admin_url = urlunsplit(urlsplit(engines.postgres_admin_url)._replace(path=f"/{name}"))
     connection = await asyncpg.connect(admin_url)
     await migrate(connection, "feedback", PASSWORD)
+    await migrate_district(connection)
+    await begin_with(connection, PROJECT / "deploy" / "district")
     await connection.close()
     yield role_url(admin_url, "chuishao_feedback", PASSWORD)
     await admin.execute(f"drop database {name} with (force)")

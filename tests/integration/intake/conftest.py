@@ -23,8 +23,9 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from deploy.local.places import PROJECT
 from deploy.local.processes import Addresses, role_url
-from deploy.migrate import migrate
+from deploy.migrate import begin_with, migrate, migrate_district
 from shared.contracts.envelope import Envelope, decode
 from shared.contracts.topics import SHARDS, WHISTLES, shard_of
 from shared.contracts.vocabulary import ActorKind
@@ -168,6 +169,8 @@ async def district(engines: Addresses, tmp_path: Path) -> AsyncIterator[District
     admin_url = urlunsplit(urlsplit(engines.postgres_admin_url)._replace(path=f"/{name}"))
     async with _connection(admin_url) as own:
         await migrate(own, "intake", "intake-password")
+        await migrate_district(own)
+        await begin_with(own, PROJECT / "deploy" / "district")
     keys = [{"name": "city-12345", "sha256": sha256(HOTLINE_KEY.encode()).hexdigest(), "kind": "hotline"}]
     (tmp_path / "api_keys.yaml").write_text(yaml.safe_dump(keys))
     service_url = role_url(admin_url, "chuishao_intake", "intake-password")

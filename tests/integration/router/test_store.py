@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
@@ -103,7 +104,7 @@ async def twins(router_url: str) -> AsyncIterator[Twins]:
     pool = await open_pool(router_url)
     await pool.execute("delete from state; delete from assignment")
     store = PostgresStore("router", pool, router_url)
-    road = Road[Case]("router", store, CaseStates(), decide_with(with_district(DISTRICT)), NoRelay())
+    road = Road[Case]("router", store, CaseStates(), decide_with(with_district(lambda: DISTRICT)), NoRelay())
     router = MemoryRouter()
     for place, told in enumerate(TOLD, start=1):
         for said in told:
@@ -118,7 +119,12 @@ async def twins(router_url: str) -> AsyncIterator[Twins]:
 def timeless(case: Case | None) -> Case | None:
     """The two stores have their own clocks."""
     return case and case.model_copy(
-        update={"opened_at": CASE_TIME, "closed_at": CASE_TIME if case.closed_at is not None else None}
+        update={
+            "opened_at": CASE_TIME,
+            "closed_at": CASE_TIME if case.closed_at is not None else None,
+            "answerable_since": CASE_TIME,
+            "held": dict.fromkeys(case.held, timedelta()),
+        }
     )
 
 

@@ -20,7 +20,8 @@ from shared.runtime.decision import Decision
 from shared.runtime.door import command
 from shared.runtime.identity import Identity, issue
 from shared.runtime.postgres import JsonStates
-from shared.runtime.service import Handler, Running, Service, build_app
+from shared.runtime.running import Running
+from shared.runtime.service import Handler, Service, build_app
 from shared.runtime.settings import ServiceSettings
 from tests.integration.runtime.toys import District, Notes, case, decide, report_bytes
 from tests.integration.runtime.waiting import eventually

@@ -7,8 +7,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from deploy.local.places import PROJECT
 from deploy.local.processes import Addresses, role_url
-from deploy.migrate import migrate
+from deploy.migrate import begin_with, migrate, migrate_district
 
 PASSWORD = "sla"
 
@@ -21,6 +22,8 @@ async def postgres_url(engines: Addresses) -> AsyncIterator[str]:
     admin_url = urlunsplit(urlsplit(engines.postgres_admin_url)._replace(path=f"/{name}"))
     connection = await asyncpg.connect(admin_url)
     await migrate(connection, "sla", PASSWORD)
+    await migrate_district(connection)
+    await begin_with(connection, PROJECT / "deploy" / "district")
     await connection.close()
     yield role_url(admin_url, "chuishao_sla", PASSWORD)
     await admin.execute(f"drop database {name} with (force)")

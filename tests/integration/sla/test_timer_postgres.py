@@ -69,7 +69,7 @@ class Process:
         self.store = PostgresStore("sla", pool, url)
         self.states = ClockStates(self.agenda)
         self.road: Road[ClockState] = Road(
-            "sla", self.store, self.states, decide_with(handlers_by(b.rules(policy))), self.held
+            "sla", self.store, self.states, decide_with(handlers_by(lambda: b.rules(policy))), self.held
         )
         self.deadlines = PostgresDeadlines(pool)
         monotonic = asyncio.get_running_loop().time

@@ -6,6 +6,7 @@ from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID
 
+import orjson
 import pytest
 from rich.console import Console
 
@@ -13,10 +14,29 @@ from deploy.check.checker import verify_chains
 from deploy.check.report import SHOWN, Report
 from deploy.check.source import LOGS, DeadLetter, Head, Standing, Unread
 from deploy.check.table import show
+from shared.contracts import facts as f
 from shared.contracts.envelope import decode, encode
-from shared.contracts.facts import AssignmentMade
-from shared.contracts.vocabulary import Obligation, Role
-from tests.unit.check.world import BEGIN, DECLINED, POWER, ROUGH, SMOOTH, WATER, Story, World, whole
+from shared.contracts.vocabulary import CaseList, Ledger, Obligation, Stage
+from tests.unit.check.world import (
+    BEGIN,
+    DECLINED,
+    GAS,
+    GAS_NEW,
+    HUB,
+    JOINT,
+    MERGED,
+    POWER,
+    ROUGH,
+    SMOOTH,
+    WATER,
+    WITHDRAWN,
+    Story,
+    World,
+    co_handler,
+    kept,
+    lead,
+    whole,
+)
 
 
 @pytest.fixture
@@ -41,7 +61,11 @@ async def test_in_order(world: World) -> None:
     assert all(finding.checked for finding in report.findings.values())
     assert report.I3.measured["min_late_ms"] == 3
     assert report.I3.measured["max_late_ms"] == 12
-    assert report.I2.measured["stages"] == {"archived": 2, "declined": 1}
+    assert report.I2.measured["stages"] == {"archived": 4, "declined": 1, "withdrawn": 1}
+    assert report.I2.measured["ledgers"] == {
+        "fixed_deadline": {"written_off": 3, "open": 0},
+        "special": {"written_off": 2, "open": 0},
+    }
     assert report.I7.measured["lag"]["cases → feedback"] == 0
 
 
@@ -114,6 +138,76 @@ def another_stage_in_the_table(world: World) -> None:
     world.states["router"][SMOOTH] = world.states["router"][SMOOTH]._replace(stage="declined")
 
 
+def another_ledger_in_the_table(world: World) -> None:
+    world.states["router"][JOINT] = world.states["router"][JOINT]._replace(ledger="on_the_spot")
+
+
+def no_ledger_in_the_table(world: World) -> None:
+    world.states["router"][WITHDRAWN] = world.states["router"][WITHDRAWN]._replace(ledger=None)
+
+
+def written_off_another_ledger(world: World) -> None:
+    rewrite(world, JOINT, f.CaseClosed, ledger=Ledger.ON_BEHALF)
+
+
+def a_second_nobody_answers_for(world: World) -> None:
+    community, unit = accounts_of(world, JOINT)
+    short = unit.model_copy(update={"held": unit.held - timedelta(seconds=1)})
+    rewrite(world, JOINT, f.CaseClosed, accounts=(community, short))
+
+
+def a_microsecond_too_much(world: World) -> None:
+    community, unit = accounts_of(world, MERGED)
+    long = unit.model_copy(update={"held": unit.held + timedelta(microseconds=1)})
+    rewrite(world, MERGED, f.CaseClosed, accounts=(community, long))
+
+
+def nobody_answers_for_a_withdrawn_case(world: World) -> None:
+    rewrite(world, WITHDRAWN, f.CaseWithdrawn, accounts=())
+
+
+def a_unit_answers_twice(world: World) -> None:
+    community, unit = accounts_of(world, JOINT)
+    rewrite(world, JOINT, f.CaseClosed, accounts=(community.model_copy(update={"unit": unit.unit}), unit))
+
+
+def suspension_forgotten(world: World) -> None:
+    community, unit = accounts_of(world, JOINT)
+    forgotten = unit.model_copy(update={"suspended": timedelta()})
+    rewrite(world, JOINT, f.CaseClosed, accounts=(community, forgotten))
+
+
+def suspended_on_anothers_account(world: World) -> None:
+    community, unit = accounts_of(world, JOINT)
+    shifted = community.model_copy(update={"suspended": unit.suspended})
+    rewrite(world, JOINT, f.CaseClosed, accounts=(shifted, unit.model_copy(update={"suspended": timedelta()})))
+
+
+def a_minute_on_another_units_account(world: World) -> None:
+    community, unit = accounts_of(world, JOINT)
+    less = unit.model_copy(update={"held": unit.held - timedelta(minutes=1)})
+    more = community.model_copy(update={"held": community.held + timedelta(minutes=1)})
+    rewrite(world, JOINT, f.CaseClosed, accounts=(more, less))
+
+
+def closed_time_counted(world: World) -> None:
+    closed_twice(world).closed(accounts=[f.UnitAccount(unit=WATER, held=timedelta(minutes=15))])
+
+
+def merged_into_what_is_over(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(unit=GAS)
+    story.merged(Story(world, JOINT, "C-5"))
+    change_owed(world, OPEN, state="cancelled", ended_at=BEGIN)
+
+
+def merged_into_nothing(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(unit=GAS)
+    story.merged(Story(world, UUID(int=12 * 999), "C-9"))
+    change_owed(world, OPEN, state="cancelled", ended_at=BEGIN)
+
+
 def not_final(world: World) -> None:
     undo(world, "router", SMOOTH)
     running = world.deadline_rows[0]._replace(obligation="archive", generation=2, state="armed", ended_at=None)
@@ -152,6 +246,47 @@ def ended_and_still_running(world: World) -> None:
     world.deadline_rows[0] = world.deadline_rows[0]._replace(next_at=BEGIN)
 
 
+def still_runs_for_a_merged_case(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(unit=GAS)
+    other = Story(world, OTHER, "C-8")
+    other.received()
+    world.owe(OTHER, HUB, Obligation.DISPATCH, BEGIN, state="armed", ended_at=None)
+    story.merged(other)
+
+
+def paused_though_not_suspended(world: World) -> None:
+    open_case(world).dispatched(unit=WATER)
+    pause(world, OPEN)
+    world.owe(OPEN, WATER, Obligation.SIGN_IN, BEGIN, state="armed", ended_at=None)
+
+
+def running_though_suspended(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(unit=WATER)
+    story.listed(CaseList.UNDERSTANDING)
+    world.owe(OPEN, HUB, Obligation.REVIEW, BEGIN, state="armed", ended_at=None)
+
+
+def paused_and_nobody_knows_what_is_left(world: World) -> None:
+    running_though_suspended(world)
+    pause(world, OPEN, time_left=None)
+
+
+def paused_and_still_running(world: World) -> None:
+    running_though_suspended(world)
+    pause(world, OPEN, next_at=BEGIN, due_at=BEGIN + timedelta(minutes=1))
+
+
+def running_with_time_put_by(world: World) -> None:
+    open_case(world).dispatched(unit=WATER)
+    change_owed(world, OPEN, time_left=timedelta(minutes=1))
+
+
+def fired_of_a_unit_that_succeeded_nobody(world: World) -> None:
+    overdue_before_it_was_handed_over(world, now=POWER)
+
+
 def unit_not_told(world: World) -> None:
     world.topics["assignments." + POWER, 0] = world.topics["assignments." + POWER, 0][1:]
 
@@ -183,6 +318,87 @@ def unit_given_two_assignments(world: World) -> None:
 
 def decision_without_a_lead(world: World) -> None:
     open_case(world).dispatched(co_handler(1, WATER))
+
+
+def decision_with_two_leads(world: World) -> None:
+    open_case(world).dispatched(lead(1, WATER), lead(2, POWER))
+
+
+def begun_again_without_a_release(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(lead(1, WATER), co_handler(2, POWER))
+    story.dispatched(kept(lead(1, WATER)), co_handler(3, POWER))
+
+
+def begun_in_a_round_that_is_over(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(unit=WATER)
+    for told in (story.signed_in, story.done, story.handled, story.failed, story.signed_in):
+        told()
+    story.dispatched(kept(story.parts[0]), co_handler(3, POWER, 1), stage=Stage.HANDLING)
+
+
+def taken_without_a_release(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(lead(1, WATER), co_handler(2, POWER))
+    story.dispatched(kept(lead(1, WATER)))
+
+
+def released_of_what_it_has_not(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(lead(1, WATER))
+    story.dispatched(kept(lead(1, WATER)), released=[co_handler(2, POWER)])
+
+
+def kept_by_who_has_it_not(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(lead(1, WATER))
+    story.dispatched(kept(lead(1, WATER)), kept(co_handler(2, POWER)))
+
+
+def merged_and_still_with_a_unit(world: World) -> None:
+    rewrite(world, WITHDRAWN, f.CaseWithdrawn, released=())
+
+
+def who_acts_has_no_part(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(lead(1, WATER))
+    story.parts = (lead(1, POWER),)
+    story.signed_in()
+
+
+def one_who_has_it_is_not_named(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(lead(1, WATER), co_handler(2, POWER))
+    story.signed_in()
+    story.parts = story.parts[:1]
+    story.corrected()
+
+
+def handed_over_by_who_has_it_not(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(lead(1, WATER))
+    story.signed_in()
+    story.parts = (lead(1, POWER),)
+    story.handed_over(GAS)
+
+
+def successor_not_told(world: World) -> None:
+    untell(world, "assignments.util-gas-2", "assignment.created")
+
+
+def unit_not_told_of_the_pause(world: World) -> None:
+    untell(world, "assignments." + POWER, "assignment.suspended", JOINT)
+
+
+def unit_told_another_date(world: World) -> None:
+    topic = "assignments." + POWER
+    place = told_at(world, topic, "assignment.suspended", JOINT)
+    envelope = decode(world.topics[topic, 0][place].value)
+    assert isinstance(envelope.fact, f.AssignmentSuspended)
+    later = envelope.fact.model_copy(update={"until": envelope.fact.until + timedelta(days=1)})
+    value = encode(replace(envelope, fact=later))
+    world.topics[topic, 0][place] = world.topics[topic, 0][place]._replace(value=value)
 
 
 def unit_told_nonsense(world: World) -> None:
@@ -235,7 +451,7 @@ def head_ahead_of_its_rows(world: World) -> None:
 
 
 def no_head(world: World) -> None:
-    del world.head_rows["sla"][7]
+    del world.head_rows["sla"][9]
 
 
 def not_consumed(world: World) -> None:
@@ -305,6 +521,23 @@ BREAKS: list[tuple[Callable[[World], None], str, str]] = [
     (no_row_in_the_table, "I1 I6", "service router, shard 3, sequence 19, case C-3 {declined}"),
     (a_row_from_nowhere, "I1", "router.state has it, the router's log never opened it"),
     (another_stage_in_the_table, "I2", "sequence 9, case C-1 {smooth}: router.state has it in declined"),
+    (another_ledger_in_the_table, "I2", "router.state has it on ledger on_the_spot, its facts put it on special"),
+    (no_ledger_in_the_table, "I2", "router.state has it on ledger none, its facts put it on special"),
+    (written_off_another_ledger, "I2", "it is written off ledger on_behalf, but stands on special"),
+    (
+        a_second_nobody_answers_for,
+        "I2",
+        "case C-5 {joint}: it was open for 0:22:00, its units answer for 0:21:59 of it",
+    ),
+    (a_microsecond_too_much, "I2", "it was open for 0:08:00, its units answer for 0:08:00.000001"),
+    (nobody_answers_for_a_withdrawn_case, "I2", "it was open for 0:04:00, its units answer for 0:00:00"),
+    (a_unit_answers_twice, "I2", "its accounts name a unit twice: util-water, util-water"),
+    (suspension_forgotten, "I2", "it was suspended for 0:01:00, its units answer for 0:00:00 of it"),
+    (suspended_on_anothers_account, "I2", "community-1 had it suspended for 0:00:00, its account says 0:01:00"),
+    (a_minute_on_another_units_account, "I2", "util-water had it open for 0:17:00, its account says 0:16:00"),
+    (closed_time_counted, "I2", "it was open for 0:14:00, its units answer for 0:15:00"),
+    (merged_into_what_is_over, "I2", "case C-4 {open}: it is merged into C-5, which is archived"),
+    (merged_into_nothing, "I2", "case C-4 {open}: it is merged into {lost}, which does not exist"),
     (not_final, "I2", "case C-1 {smooth}: it still stands in closed, which is not final"),
     (
         fired_twice,
@@ -316,15 +549,22 @@ BREAKS: list[tuple[Callable[[World], None], str, str]] = [
     (stated_and_not_fired, "I3", "archive of hub, generation 1: overdue was stated, but its row did not fire then"),
     (still_runs_for_a_final_case, "I3", "its case is archived, but it is still armed"),
     (ended_and_still_running, "I3", "it is met, but its times say otherwise"),
+    (still_runs_for_a_merged_case, "I3", "its case is merged, but it is still armed"),
+    (paused_though_not_suspended, "I3", "handle of util-water, generation 1: it is paused, its case is dispatched"),
+    (running_though_suspended, "I3", "handle of util-water, generation 1: it is armed, its case is suspended"),
+    (paused_and_nobody_knows_what_is_left, "I3", "it is paused, and nobody knows since when or what is left"),
+    (paused_and_still_running, "I3", "it is paused, and yet its next step is set"),
+    (running_with_time_put_by, "I3", "it is armed, yet something is put by"),
+    (fired_of_a_unit_that_succeeded_nobody, "I3", "handle of util-gas, generation 1: overdue was stated, but there"),
     (unit_not_told, "I4", "sequence 6, case C-2 {rough}: assignments.util-power has no assignment.created.v1 for it"),
     (unit_told_under_another_id, "I4", "one assignment.created.v1 stands there under 2 ids"),
     (unit_told_with_other_bytes, "I4", "is borne by 2 different messages"),
     (
         unit_told_of_nothing,
         "I4",
-        "offset 4, case C-1 {smooth}: assignment.created.v1 another: no event of the router's log",
+        "offset 20, case C-1 {smooth}: assignment.created.v1 another: no event of the router's log",
     ),
-    (unit_told_what_is_anothers, "I4", "topic assignments.util-power, shard 0, offset 4: it is meant for util-water"),
+    (unit_told_what_is_anothers, "I4", "topic assignments.util-power, shard 0, offset 12: it is meant for util-water"),
     (assignment_given_to_two_units, "I4", "shard 4, sequence 3, case C-4 {open}: one assignment is given to util-"),
     (
         unit_given_two_assignments,
@@ -332,10 +572,23 @@ BREAKS: list[tuple[Callable[[World], None], str, str]] = [
         "shard 4, sequence 3, case C-4 {open}: util-water is given 2 assignments at once",
     ),
     (decision_without_a_lead, "I4", "shard 4, sequence 3, case C-4 {open}: case.dispatched.v1 names 0 leads"),
+    (decision_with_two_leads, "I4", "shard 4, sequence 3, case C-4 {open}: case.dispatched.v1 names 2 leads"),
+    (begun_again_without_a_release, "I4", "util-power begins round 1 a second time without having been released"),
+    (begun_in_a_round_that_is_over, "I4", "util-power begins round 1 in round 2 of the case"),
+    (taken_without_a_release, "I4", "case.dispatched.v1 takes it from util-power without releasing it"),
+    (released_of_what_it_has_not, "I4", "util-power is released of a part it does not have"),
+    (kept_by_who_has_it_not, "I4", "case.dispatched.v1 is about a part that util-power does not have"),
+    (merged_and_still_with_a_unit, "I4", "case.withdrawn.v1 leaves it with util-power"),
+    (who_acts_has_no_part, "I4", "case.signed_in.v1 is about a part that util-power does not have"),
+    (one_who_has_it_is_not_named, "I4", "case.corrected.v1 names util-water, but util-power, util-water has it"),
+    (handed_over_by_who_has_it_not, "I4", "case.handed_over.v1 is about a part that util-power does not have"),
+    (successor_not_told, "I4", "case C-5 {joint}: assignments.util-gas-2 has no assignment.created.v1 for it"),
+    (unit_not_told_of_the_pause, "I4", "assignments.util-power has no assignment.suspended.v1 for it"),
+    (unit_told_another_date, "I4", "assignments.util-power has no assignment.suspended.v1 for it"),
     (unit_told_nonsense, "I4", "the contracts cannot read it"),
     (
         one_byte_of_an_event,
-        "I5 I7",
+        "I5 I4 I7",
         "service router, shard 3, sequence 4, case C-2 {rough}: the event is not the one",
     ),
     (one_byte_of_a_digest, "I5", "service feedback, shard 3, sequence 1, case C-2 {rough}"),
@@ -346,7 +599,7 @@ BREAKS: list[tuple[Callable[[World], None], str, str]] = [
     (state_counts_otherwise, "I6", "its state counts 7 events, the log's last one is 1"),
     (unpublished, "I7", "service router, shard 0, sequence 6: the head stands at 9, published up to 5"),
     (head_ahead_of_its_rows, "I7 I5", "service intake, shard 5, sequence 0: the head says 1, the rows end at 0"),
-    (no_head, "I7", "service sla, shard 7: the shard has no head"),
+    (no_head, "I7", "service sla, shard 9: the shard has no head"),
     (
         not_consumed,
         "I7",
@@ -373,6 +626,7 @@ async def test_broken(world: World, break_it: Callable[[World], None], names: st
     first, *_ = names.split()
     assert broken(report) == set(names.split()), [said(report, name) for name in broken(report)]
     cases = {"lost": UUID(int=12 * 999), "smooth": SMOOTH, "rough": ROUGH, "declined": DECLINED, "open": OPEN}
+    cases["joint"] = JOINT
     assert any(what.format(**cases) in one for one in said(report, first)), said(report, first)
 
 
@@ -484,7 +738,7 @@ async def test_what_is_on_its_way_is_nothing_while_services_work(world: World) -
     world.topics["assignments." + WATER, 0] = [
         message
         for message in world.topics["assignments." + WATER, 0]
-        if b"assignment.closed" not in (message.value or b"")
+        if message.key != str(SMOOTH).encode() or b"assignment.closed" not in (message.value or b"")
     ]
     world.read["sla"]["cases", 0] = world.read["feedback"]["cases", 0] = 5
     # Published after the snapshot: on the topics, in no table.
@@ -514,7 +768,40 @@ async def test_who_has_a_part_already_keeps_it_in_a_later_decision(world: World)
     story = open_case(world)
     story.dispatched(lead(1, WATER), co_handler(2, POWER))
     story.refused()
-    story.dispatched(lead(3, "util-gas"), co_handler(2, POWER))
+    story.dispatched(lead(3, GAS), kept(co_handler(2, POWER)))
+    report = await world.check(drained=False)
+    assert broken(report) == set(), [said(report, name) for name in broken(report)]
+
+
+async def test_for_the_time_a_case_stood_closed_nobody_answers(world: World) -> None:
+    closed_twice(world).closed()
+    report = await world.check(drained=False)
+    assert broken(report) == set(), [said(report, name) for name in broken(report)]
+
+
+async def test_a_release_that_did_not_say_such_things_is_not_asked_for_them(world: World) -> None:
+    """Accounts, and who of a dispatch begins, keeps and loses it, came after 0.1.0."""
+    story = open_case(world)
+    story.dispatched(lead(1, WATER), co_handler(2, POWER))
+    story.dispatched(lead(3, GAS), co_handler(2, POWER))
+    story.signed_in()
+    for place, row in enumerate(world.logs["router"][4]):
+        said_then = orjson.loads(row.event or b"")
+        for made in said_then["data"].get("assignments", []):
+            del made["begun"]
+        world.logs["router"][4][place] = row._replace(event=orjson.dumps(said_then))
+    assert (await world.check(drained=False)).I4.violations == []
+
+
+async def test_a_deadline_goes_over_to_the_successor_with_what_was_stated_of_it(world: World) -> None:
+    overdue_before_it_was_handed_over(world, now=GAS_NEW)
+    report = await world.check()
+    assert broken(report) == set(), [said(report, name) for name in broken(report)]
+
+
+async def test_what_was_past_when_it_was_paused_is_still_said(world: World) -> None:
+    running_though_suspended(world)
+    pause(world, OPEN, next_at=BEGIN, due_at=BEGIN - timedelta(minutes=1), time_left=timedelta())
     report = await world.check(drained=False)
     assert broken(report) == set(), [said(report, name) for name in broken(report)]
 
@@ -545,7 +832,7 @@ async def test_without_a_ledger_intake_is_held_against_the_router(world: World) 
     world.ledger.clear()
     report = await world.check()
     assert report.ok
-    assert report.I1.checked == 3
+    assert report.I1.checked == 6
 
 
 async def test_one_reference_is_one_case(world: World) -> None:
@@ -602,7 +889,7 @@ async def test_a_whistle_that_was_buried_says_so(world: World) -> None:
 # --- helpers
 
 
-OPEN = UUID(int=12 * 500 + 4)
+OPEN, OTHER = UUID(int=12 * 500 + 4), UUID(int=12 * 900 + 9)
 
 
 def open_case(world: World) -> Story:
@@ -611,14 +898,6 @@ def open_case(world: World) -> Story:
     story.received()
     world.owe(OPEN, WATER, Obligation.HANDLE, BEGIN, state="armed", ended_at=None)
     return story
-
-
-def lead(number: int, unit: str) -> AssignmentMade:
-    return AssignmentMade(assignment_id=UUID(int=number), unit=unit, role=Role.LEAD)
-
-
-def co_handler(number: int, unit: str) -> AssignmentMade:
-    return AssignmentMade(assignment_id=UUID(int=number), unit=unit, role=Role.CO_HANDLER)
 
 
 def letter(published: bool = True) -> DeadLetter:
@@ -653,9 +932,74 @@ def restate(world: World, service: str, shard: int, sequence: int, **data: objec
         digest = sha256(event).digest()
         previous = rows[place - 1].hash if place else bytes(32)
         rows[place] = row._replace(event=event, digest=digest, hash=sha256(previous + digest).digest())
-        topic = "deadlines"
+        topic = LOGS[service].name
         world.topics[topic, shard][place] = world.topics[topic, shard][place]._replace(value=event)
     world.head_rows[service][shard] = world.head_rows[service][shard]._replace(hash=rows[-1].hash)
+
+
+def rewrite(world: World, case_id: UUID, kind: type[f.CaseFact], **data: object) -> None:
+    """Another last fact of this kind in the router's log of a case, as if it had always been so."""
+    shard = case_id.int % 12
+    rows = [row for row in world.logs["router"][shard] if isinstance(decode(row.event).fact, kind)]
+    restate(world, "router", shard, rows[-1].sequence, **data)
+
+
+def accounts_of(world: World, case_id: UUID) -> tuple[f.UnitAccount, ...]:
+    facts = [decode(row.event).fact for row in world.logs["router"][case_id.int % 12]]
+    return next(fact.accounts for fact in facts if isinstance(fact, f.CaseClosed))
+
+
+def handed_in(story: Story) -> None:
+    """From the dispatch, where it is the first round, to the rating."""
+    if not story.parts:
+        story.dispatched(unit=WATER)
+    for told in (story.signed_in, story.done, story.handled, story.passed):
+        told()
+
+
+def change_owed(world: World, case_id: UUID, **columns: object) -> None:
+    """Change the row of what the unit of a case has to handle."""
+    place = next(
+        place
+        for place, row in enumerate(world.deadline_rows)
+        if (row.case_id, row.obligation) == (case_id, Obligation.HANDLE.value)
+    )
+    world.deadline_rows[place] = world.deadline_rows[place]._replace(**columns)  # type: ignore[arg-type]
+
+
+def pause(world: World, case_id: UUID, **columns: object) -> None:
+    paused = {"state": "paused", "paused_at": BEGIN, "time_left": timedelta(minutes=1)}
+    change_owed(world, case_id, **paused | columns)
+
+
+def overdue_before_it_was_handed_over(world: World, now: str) -> None:
+    """The gas company let it pass; the row is of another unit now."""
+    due = BEGIN + timedelta(minutes=5)
+    stated = {"started_at": BEGIN, "due_at": due, "fired_at": due, "policy_version": "1", "generation": 1}
+    world.say("sla", JOINT, f.DeadlineOverdue.model_validate({**stated, "obligation": "handle", "unit": GAS}), due)
+    world.owe(JOINT, now, Obligation.HANDLE, due, fired_at=due)
+
+
+def closed_twice(world: World) -> Story:
+    """Closed, after a minute reopened, and handed in again."""
+    story = open_case(world)
+    for told in (handed_in, Story.closed, Story.reopened, handed_in):
+        told(story)
+    world.owe(OPEN, HUB, Obligation.ARCHIVE, BEGIN, state="armed", ended_at=None)
+    return story
+
+
+def told_at(world: World, topic: str, kind: str, case_id: UUID) -> int:
+    """The place on a unit's topic of the first message of a kind about a case."""
+    return next(
+        place
+        for place, message in enumerate(world.topics[topic, 0])
+        if message.key == str(case_id).encode() and kind.encode() in (message.value or b"")
+    )
+
+
+def untell(world: World, topic: str, kind: str, case_id: UUID = JOINT) -> None:
+    del world.topics[topic, 0][told_at(world, topic, kind, case_id)]
 
 
 def retell(world: World, **attributes: str) -> None:

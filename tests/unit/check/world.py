@@ -1,4 +1,4 @@
-"""A small district in lists: three cases from whistle to end, their logs, topics, tables and ledger.
+"""A small district in lists: six cases from whistle to end, their logs, topics, tables and ledger.
 
 The rows and the units' messages are made by the services' own code, so that the checker's second writing-down
 of them is held against the first. A test breaks one thing and sees what the checker says.
@@ -28,14 +28,18 @@ from deploy.check.source import (
 from services.router.projection import project
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, encode
+from shared.contracts.lifecycle import AT_WORK
 from shared.contracts.topics import SHARDS, shard_of
 from shared.contracts.vocabulary import (
     ActorKind,
     AppealType,
+    CaseList,
     DeclineReason,
     Ledger,
     Level,
     Obligation,
+    RequestKind,
+    ResumeCause,
     ReworkCause,
     Role,
     Source,
@@ -46,9 +50,11 @@ from shared.runtime import log as runtime_log
 
 BEGIN = datetime(2026, 9, 1, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-HUB, COMMUNITY, WATER, POWER = "hub", "community-1", "util-water", "util-power"
+HUB, COMMUNITY, WATER, POWER, GAS, GAS_NEW = "hub", "community-1", "util-water", "util-power", "util-gas", "util-gas-2"
 SMOOTH, ROUGH, DECLINED = UUID(int=12 * 100), UUID(int=12 * 200 + 3), UUID(int=12 * 300 + 3)
 """Handled at the first go; refused, overdue and reworked; not accepted. Shards 0, 3 and 3."""
+JOINT, MERGED, WITHDRAWN = UUID(int=12 * 600 + 6), UUID(int=12 * 700 + 7), UUID(int=12 * 800 + 8)
+"""Handled by several units that come and go, ask for time and are suspended; merged into that one; taken back."""
 
 Row = TypeVar("Row")
 _RULE = f.Actor(kind=ActorKind.RULE)
@@ -100,10 +106,12 @@ class World:
             LogRow(row.shard, row.sequence, row.case_id, row.caseseq, row.event, row.digest, row.hash)
         )
         self.head_rows[service][shard] = Head(shard, row.sequence, row.hash, row.sequence)
-        stage, number = known.stage, known.number
+        stage, number, ledger = known.stage, known.number, known.ledger
         if isinstance(fact, f.CaseFact):
             stage, number = fact.stage.value, fact.number
-        self.states[service][case_id] = Standing(case_id, known.caseseq + 1, stage, number)
+        if isinstance(fact, f.CaseDispatched | f.CaseListed | f.CaseAnswered):
+            ledger = fact.ledger.value
+        self.states[service][case_id] = Standing(case_id, known.caseseq + 1, stage, number, ledger)
         topic = LOGS[service]
         self.put(topic.name, shard, str(case_id), row.event, row.sequence)
         for reader in topic.readers:
@@ -193,7 +201,7 @@ async def _batches(rows: Sequence[Row]) -> AsyncIterator[Sequence[Row]]:
         yield rows[start : start + 2]
 
 
-# --- the three cases
+# --- the six cases
 
 
 def whole() -> World:
@@ -202,6 +210,14 @@ def whole() -> World:
     _smooth(world)
     _rough(world)
     _declined(world)
+    joint = _joint(world)
+    merged = _merged(world, joint)
+    joint.closed()
+    joint.archived()
+    merged.answered()
+    merged.closed()
+    merged.archived()
+    _withdrawn(world)
     return world
 
 
@@ -239,16 +255,74 @@ def _declined(world: World) -> None:
     world.acknowledge("unknown", DECLINED, "C-3", idempotency_key="k4")
 
 
+def _joint(world: World) -> "Story":
+    story = Story(world, JOINT, "C-5")
+    story.received()
+    story.dispatched(lead(51, WATER), co_handler(52, POWER))
+    story.signed_in()
+    for kind in RequestKind:
+        story.asked(kind)
+    story.resumed()
+    story.listed(CaseList.PHASED)
+    story.dispatched(kept(lead(51, WATER)), co_handler(53, GAS), released=[co_handler(52, POWER)], stage=Stage.HANDLING)
+    story.handed_over(GAS_NEW)
+    for told in (story.milestone_reached, story.supervised, story.raised, story.corrected, story.commented):
+        told()
+    story.dispatched(kept(lead(51, WATER)), released=[co_handler(53, GAS_NEW)], stage=Stage.HANDLING)
+    story.done()
+    story.handled()
+    story.passed()
+    return story
+
+
+def _merged(world: World, into: "Story") -> "Story":
+    story = Story(world, MERGED, "C-6")
+    story.received()
+    story.dispatched(unit=WATER)
+    story.merged(into)
+    story.unmerged()
+    story.dispatched(unit=WATER)
+    story.merged(into)
+    return story
+
+
+def _withdrawn(world: World) -> None:
+    story = Story(world, WITHDRAWN, "C-7")
+    story.received()
+    story.dispatched(unit=POWER)
+    story.listed(CaseList.UNDERSTANDING)
+    story.withdrawn()
+
+
+def lead(number: int, unit: str, round_: int = 1) -> f.AssignmentMade:
+    return f.AssignmentMade(assignment_id=UUID(int=number), unit=unit, role=Role.LEAD, round=round_)
+
+
+def co_handler(number: int, unit: str, round_: int = 1) -> f.AssignmentMade:
+    return f.AssignmentMade(assignment_id=UUID(int=number), unit=unit, role=Role.CO_HANDLER, round=round_)
+
+
+def kept(made: f.AssignmentMade) -> f.AssignmentMade:
+    """A part that its unit had before."""
+    return made.model_copy(update={"begun": False})
+
+
 class Story:
-    """One case told step by step, a minute apart."""
+    """One case told step by step, a minute apart. `parts` are in effect, the first of them acts."""
 
     def __init__(self, world: World, case_id: UUID, number: str, source_ref: str | None = None) -> None:
         self._world = world
         self._case_id = case_id
         self._at = BEGIN
         self._round = 1
-        self._unit = ""
-        self._made: f.AssignmentMade | None = None
+        self._given = 0
+        self._held: dict[str, timedelta] = {}
+        self._suspended = timedelta()
+        self._lead = ""
+        self._changed = BEGIN
+        self._stage: Stage | None = None
+        self._ledger = Ledger.FIXED_DEADLINE
+        self.parts: tuple[f.AssignmentMade, ...] = ()
         self._matter = f.Matter(
             number=number,
             source=Source.HOTLINE_12345,
@@ -269,18 +343,42 @@ class Story:
     def _case(self, fact: type[f.CaseFact], stage: Stage, actor: f.Actor = _RULE, **data: object) -> None:
         matter = self._matter
         given = {"number": matter.number, "source": matter.source, "source_ref": matter.source_ref, "stage": stage}
+        if self._stage is not None:
+            self._held = {one.unit: one.held for one in self._accounts()}
+            self._suspended = sum((one.suspended for one in self._accounts()), timedelta())
         self._say("router", fact.model_validate(given | {"actor": actor} | data))
+        self._stage, self._changed = stage, self._at
+        self._lead = self.parts[0].unit if self.parts else self._lead
 
     def _part(self) -> dict[str, Any]:
-        assert self._made is not None
-        return {"assignment_id": self._made.assignment_id, "unit": self._unit}
+        acting = self.parts[0]
+        return {"assignment_id": acting.assignment_id, "unit": acting.unit}
 
     def _assign(self, unit: str) -> tuple[f.AssignmentMade, ...]:
-        self._unit = unit
-        name = f"{unit}/{self._round}"
-        made = f.AssignmentMade(assignment_id=uuid5(self._case_id, name), unit=unit, role=Role.LEAD, round=self._round)
-        self._made = made
-        return (made,)
+        self._given += 1
+        name = uuid5(self._case_id, str(self._given))
+        return (f.AssignmentMade(assignment_id=name, unit=unit, role=Role.LEAD, round=self._round),)
+
+    def _all(self) -> tuple[f.AssignmentMade, ...]:
+        return tuple(kept(made) for made in self.parts)
+
+    def _accounts(self) -> tuple[f.UnitAccount, ...]:
+        """As they will be at the next fact."""
+        held, suspended = self._held, self._suspended
+        who, next_ = self._answerable(), self._at + MINUTE - self._changed
+        if who:
+            held = held | {who: held.get(who, timedelta()) + next_}
+        if self._stage is Stage.SUSPENDED:
+            suspended += next_
+        return tuple(
+            f.UnitAccount(unit=unit, held=time, suspended=suspended if unit != COMMUNITY else timedelta())
+            for unit, time in held.items()
+        )
+
+    def _answerable(self) -> str | None:
+        if self._stage is Stage.CLOSED:
+            return None
+        return self._lead if self._stage in (*AT_WORK, Stage.SUSPENDED, Stage.HANDLED) else COMMUNITY
 
     def received(self, needs_verification: bool = False) -> None:
         whistle = f.WhistleReceived(matter=self._matter, needs_verification=needs_verification, actor=_RULE)
@@ -290,37 +388,46 @@ class Story:
             self._case(f.CaseAccepted, Stage.TO_DISPATCH, urgency=Urgency.NORMAL)
         self._world.owe(self._case_id, COMMUNITY, Obligation.ACCEPT, self._at)
 
-    def dispatched(self, *assignments: f.AssignmentMade, unit: str = "") -> None:
+    def dispatched(
+        self,
+        *assignments: f.AssignmentMade,
+        unit: str = "",
+        released: Sequence[f.AssignmentMade] = (),
+        stage: Stage = Stage.DISPATCHED,
+    ) -> None:
         """To these, the first of which acts in what follows, or to one unit."""
-        if assignments:
-            self._made, self._unit = assignments[0], assignments[0].unit
+        self.parts = assignments or self._assign(unit)
         self._case(
             f.CaseDispatched,
-            Stage.DISPATCHED,
+            stage,
             level=Level.DEPARTMENT,
             matter=self._matter,
-            assignments=assignments or self._assign(unit),
-            ledger=Ledger.FIXED_DEADLINE,
+            assignments=self.parts,
+            released=released,
+            ledger=self._ledger,
             reason=_WHY,
         )
 
     def refused(self) -> None:
+        """And it was upheld."""
         self._case(f.CaseRefused, Stage.REFUSAL_REVIEW, **self._part(), reason="不属于本单位", basis="三定", count=1)
         self._case(f.CaseRefusalRuled, Stage.REFUSAL_REVIEW, **self._part(), upheld=True, reason="同意")
+        self.parts = self.parts[1:]
 
     def signed_in(self) -> None:
         self._case(f.CaseSignedIn, Stage.HANDLING, **self._part())
 
     def overdue(self, obligation: Obligation) -> None:
         due = self._at
+        unit = self.parts[0].unit
         started = {"started_at": BEGIN, "due_at": due, "policy_version": "1", "generation": 1}
         fired = due + timedelta(milliseconds=3)
-        stated = {**started, "obligation": obligation, "unit": self._unit, "fired_at": fired}
+        stated = {**started, "obligation": obligation, "unit": unit, "fired_at": fired}
         self._say("sla", f.DeadlineOverdue.model_validate(stated))
         self._case(
             f.CaseOverdue, Stage.HANDLING, _CLOCK, **self._part(), obligation=obligation, generation=1, due_at=due
         )
-        self._world.owe(self._case_id, self._unit, obligation, due, fired_at=fired, ended_at=fired + MINUTE)
+        self._world.owe(self._case_id, unit, obligation, due, fired_at=fired, ended_at=fired + MINUTE)
 
     def done(self) -> None:
         self._case(f.CaseUnitDone, Stage.HANDLED, **self._part(), result="已修好")
@@ -329,7 +436,7 @@ class Story:
         self._case(
             f.CaseHandled,
             Stage.CHECKING,
-            units=(self._unit,),
+            units=tuple(made.unit for made in self.parts),
             round=self._round,
             resident_to_ask=False,
             whistle_blower=COMMUNITY,
@@ -342,29 +449,35 @@ class Story:
     def failed(self) -> None:
         self._say("feedback", f.FeedbackChecked(round=self._round, passed=False, actor=_RULE))
         self._case(f.CaseChecked, Stage.CHECKING, passed=False)
+        self._reworked(ReworkCause.CHECK_FAILED)
+
+    def _reworked(self, cause: ReworkCause) -> None:
         self._round += 1
+        self.parts = self._assign(self.parts[0].unit)
         self._case(
             f.CaseReworkOrdered,
             Stage.REWORK,
-            cause=ReworkCause.CHECK_FAILED,
+            cause=cause,
             matter=self._matter,
-            assignments=self._assign(self._unit),
+            assignments=self.parts,
             round=self._round,
         )
 
-    def closed(self) -> None:
-        assert self._made is not None
-        self._case(
-            f.CaseClosed,
-            Stage.CLOSED,
-            answer="已修好",
-            ledger=Ledger.FIXED_DEADLINE,
-            reason=_WHY,
-            assignments=(self._made,),
-        )
+    def closed(self, **changes: object) -> None:
+        closing: dict[str, object] = {
+            "answer": "已修好",
+            "ledger": self._ledger,
+            "reason": _WHY,
+            "assignments": self._all(),
+            "accounts": self._accounts(),
+        }
+        self._case(f.CaseClosed, Stage.CLOSED, **closing | changes)
+
+    def reopened(self) -> None:
+        """By order of the hub."""
+        self._reworked(ReworkCause.HUB_ORDERED)
 
     def archived(self) -> None:
-        self._unit = HUB
         due = self._at
         fired = due + timedelta(milliseconds=12)
         stated = {"started_at": BEGIN, "due_at": due, "fired_at": fired, "policy_version": "1", "generation": 1}
@@ -374,3 +487,75 @@ class Story:
 
     def declined(self) -> None:
         self._case(f.CaseDeclined, Stage.DECLINED, reason=DeclineReason.UNTRUE, explanation="经核实不属实")
+
+    # --- what changes the way of a case between its steps
+
+    def asked(self, kind: RequestKind) -> None:
+        """And it was approved."""
+        extension = kind is RequestKind.EXTENSION
+        what = {"kind": kind, "reason": "等配件", "share": 0.5 if extension else None}
+        what["until"] = None if extension else self._at + timedelta(days=1)
+        self._case(f.CaseRequested, Stage.EXTENSION_REVIEW, **self._part(), **what, approver=HUB)
+        stage = Stage.HANDLING if extension else Stage.SUSPENDED
+        ruling = {"approved": True, "assignments": self._all()}
+        self._case(f.CaseRequestRuled, stage, **self._part(), **what, **ruling)
+
+    def resumed(self) -> None:
+        cause = {"cause": ResumeCause.ORDERED, "reason": "配件已到"}
+        self._case(f.CaseResumed, Stage.HANDLING, **cause, assignments=self._all())
+
+    def listed(self, case_list: CaseList) -> None:
+        self._ledger = Ledger.SPECIAL
+        plan: dict[str, object] = {"case_list": case_list, "ledger": self._ledger, "reason": "分期办理"}
+        due = self._at + timedelta(days=30)
+        if case_list is CaseList.UNDERSTANDING:
+            plan |= {"explanation": "列入明年计划", "explained_at": self._at, "review_at": due}
+        else:
+            plan["milestones"] = (f.Milestone(number=1, title="完成勘测", due_at=due),)
+        stage = Stage.SUSPENDED if case_list is CaseList.UNDERSTANDING else Stage.HANDLING
+        self._case(f.CaseListed, stage, **plan, assignments=self._all())
+
+    def milestone_reached(self) -> None:
+        self._case(f.CaseMilestoneReached, Stage.HANDLING, **self._part(), milestone=1, note="已勘测")
+
+    def handed_over(self, to: str) -> None:
+        """The last of the parts, to its unit's successor."""
+        given = self.parts[-1]
+        over: dict[str, object] = {"before": given.unit, "unit": to, "role": given.role, "round": given.round}
+        over |= {"assignment_id": given.assignment_id, "matter": self._matter, "reason": _WHY}
+        self._case(f.CaseHandedOver, Stage.HANDLING, **over)
+        self.parts = (*self.parts[:-1], given.model_copy(update={"unit": to}))
+
+    def supervised(self) -> None:
+        self._case(f.CaseSupervised, Stage.HANDLING, **self._part(), reason="久拖不决")
+
+    def raised(self) -> None:
+        raised = {"before": Urgency.NORMAL, "urgency": Urgency.URGENT, "reason": "影响扩大"}
+        self._case(f.CaseReprioritised, Stage.HANDLING, **raised, assignments=self._all())
+
+    def corrected(self) -> None:
+        self._matter = self._matter.model_copy(update={"title": "水管爆裂"})
+        corrected = {"matter": self._matter, "changed": ("title",), "reason": "更正"}
+        self._case(f.CaseCorrected, Stage.HANDLING, **corrected, assignments=self._all())
+
+    def commented(self) -> None:
+        self._case(f.CaseCommented, Stage.HANDLING, unit=WATER, text="已联系物业")
+
+    def withdrawn(self, **changes: object) -> None:
+        withdrawing = {"reason": "问题已自行解决", "released": self._all(), "accounts": self._accounts()}
+        self._case(f.CaseWithdrawn, Stage.WITHDRAWN, **withdrawing | changes)
+        self.parts = ()
+
+    def merged(self, into: "Story") -> None:
+        reason = {"reason": "同一处漏水", "released": self._all()}
+        self._case(f.CaseMerged, Stage.MERGED, into=into._case_id, into_number=into._matter.number, **reason)
+        self.parts = ()
+        self._into = into
+
+    def unmerged(self) -> None:
+        self._case(f.CaseUnmerged, Stage.TO_DISPATCH, reason="不是一处")
+
+    def answered(self) -> None:
+        answer = {"answer": "已修好", "ledger": self._ledger, "into": self._into._case_id, "units": (WATER,)}
+        whose = {"round": 1, "resident_to_ask": False, "whistle_blower": COMMUNITY}
+        self._case(f.CaseAnswered, Stage.RATING, **answer, **whose)

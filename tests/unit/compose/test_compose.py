@@ -115,7 +115,7 @@ def test_a_service_uses_its_own_role_and_password(compose: dict[str, Any], servi
 
 def test_the_migration_gets_the_administrator_and_every_password(compose: dict[str, Any]) -> None:
     told = compose["services"]["migrate"]["environment"]
-    assert set(told) == FOR_PREPARATION_ONLY
+    assert set(told) == FOR_PREPARATION_ONLY | {"CHUISHAO_SETUP"}
     assert urlsplit(with_defaults(told["CHUISHAO_POSTGRES_ADMIN_URL"])).hostname == postgresql.NAME
     assert {name: with_defaults(told[name]) for name in told if name.endswith("_PASSWORD")} == {
         service.password_name: service.password_name for service in SERVICES

@@ -16,11 +16,11 @@ from fastapi import FastAPI
 from services.feedback.api import Desk, add_routes, read_cursor, write_cursor
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES
-from shared.contracts.units import read_units
 from shared.contracts.vocabulary import ActorKind, Obligation, Source
 from shared.runtime import problems
 from shared.runtime.door import Door
 from shared.runtime.identity import ApiKey, Gatekeeper, Identity, issue
+from shared.runtime.setup_files import read_units
 from tests.unit.feedback.histories import (
     CASE,
     COMMUNITY,
@@ -37,6 +37,7 @@ from tests.unit.feedback.memory import MemoryFeedback, MemoryReviews
 from tests.unit.feedback.wire import OtherLog, arrived
 
 UNITS = Path(__file__).parents[3] / "deploy" / "district" / "units.yaml"
+TREE = read_units(UNITS)
 SIGNING_KEY = "0123456789abcdef0123456789abcdef"
 HOTLINE_KEY = "the hotline's key"
 HOTLINE_IDENTITY = Identity(kind=ActorKind.HOTLINE, person="12345")
@@ -89,7 +90,7 @@ async def counter() -> AsyncIterator[Counter]:
     keys = [ApiKey("12345", sha256(HOTLINE_KEY.encode()).hexdigest(), HOTLINE_IDENTITY)]
     app = FastAPI()
     problems.install(app)
-    add_routes(app, Desk(door, Gatekeeper(SIGNING_KEY, keys), read_units(UNITS), MemoryReviews(feedback)))
+    add_routes(app, Desk(door, Gatekeeper(SIGNING_KEY, keys), lambda: TREE, MemoryReviews(feedback)))
     serving = asyncio.create_task(door.run())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://feedback") as client:
         yield Counter(client, feedback)

@@ -22,7 +22,6 @@ from services.intake.main import HANDLERS, open_doors
 from services.intake.reporter import ReporterVault
 from services.intake.setup import read_catalogue, read_mapping
 from shared.contracts.envelope import Envelope, decode
-from shared.contracts.units import read_units
 from shared.contracts.vocabulary import ActorKind, Source
 from shared.runtime import problems
 from shared.runtime.door import Door
@@ -31,6 +30,7 @@ from shared.runtime.log import Row
 from shared.runtime.memory import MemoryStates, MemoryStore
 from shared.runtime.road import Road
 from shared.runtime.service import decide_with
+from shared.runtime.setup_files import read_units
 
 SETUP = Path("deploy/district")
 NOW = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)  # Monday 09:00 in the district
@@ -131,6 +131,7 @@ class Intake:
 
 
 UNITS = read_units(SETUP / "units.yaml")
+PLACES = gazetteer(UNITS)
 CATALOGUE = read_catalogue(SETUP / "categories.csv")
 MAPPING = read_mapping(SETUP / "hotline_mapping.yaml")
 
@@ -156,8 +157,7 @@ async def running() -> AsyncIterator[Intake]:
             door=door,
             gatekeeper=Gatekeeper(SIGNING_KEY, keys, lambda: NOW),
             records=MemoryRecords(store),
-            units=UNITS,
-            places=gazetteer(UNITS),
+            in_force=lambda: PLACES,
             catalogue=CATALOGUE,
             mapping=MAPPING,
             vault=vault,

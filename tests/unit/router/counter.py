@@ -19,7 +19,7 @@ from shared.runtime.decision import Fate
 from shared.runtime.door import Door
 from shared.runtime.identity import ApiKey, Gatekeeper, Identity, issue
 from tests.unit.router.memory import MemoryCases, MemoryRouter
-from tests.unit.router.stories import CASE, TREE, Said
+from tests.unit.router.stories import CASE, Said
 
 SIGNING_KEY = "0123456789abcdef0123456789abcdef"
 HOTLINE_KEY = "the hotline's key"
@@ -71,7 +71,7 @@ def app_of(router: MemoryRouter) -> tuple[FastAPI, Door]:
     app = FastAPI()
     problems.install(app)
     door = Door(router.road)
-    add_routes(app, Counter(door, GATEKEEPER, TREE, MemoryCases(router)))
+    add_routes(app, Counter(door, GATEKEEPER, lambda: router.district, MemoryCases(router)))
     return app, door
 
 

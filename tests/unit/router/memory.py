@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 
 from services.router.domain.case import Case
 from services.router.main import with_district
-from services.router.store import CLOSED_STAGES
+from services.router.store import CLOSED_STAGES, WRITTEN_OFF
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, decode, encode
 from shared.contracts.topics import DEADLINES, FEEDBACK, WHISTLES, reports_topic, shard_of
-from shared.contracts.vocabulary import Stage
+from shared.contracts.vocabulary import CaseList, Ledger, Stage
 from shared.runtime.consumer import to_input
-from shared.runtime.decision import DoorKey, FromDoor, Input, Letter, Outcome
+from shared.runtime.decision import DoorKey, FromDoor, FromTimer, Input, Letter, Outcome
 from shared.runtime.log import Head, Row, verify_chain
 from shared.runtime.memory import MemoryStates, MemoryStore
 from shared.runtime.road import Road
@@ -37,12 +37,17 @@ class NoRelay:
 
 
 class MemoryRouter:
-    """The service without its engines; messages come as their topics carry them, commands as the door sends them."""
+    """The service without its engines; messages come as their topics carry them, commands as the door sends them.
+
+    `district` is what is in force; a test puts another in force by setting it.
+    """
 
     def __init__(self, clock: Callable[[], datetime] = lambda: NOW) -> None:
         self.store = MemoryStore(clock)
         self.clock = clock
-        self.road = Road[Case]("router", self.store, MemoryStates(), decide_with(with_district(DISTRICT)), NoRelay())
+        self.district = DISTRICT
+        handlers = with_district(lambda: self.district)
+        self.road = Road[Case]("router", self.store, MemoryStates(), decide_with(handlers), NoRelay())
         self._sequences: Counter[tuple[str, int]] = Counter()
         self._offsets: Counter[str] = Counter()
 
@@ -65,6 +70,10 @@ class MemoryRouter:
         """A report or a command over HTTP."""
         key = str(uuid4())
         return Input(case_id, said.message, key, FromDoor((DoorKey("http", key),)), said.unit)
+
+    def from_sweep(self, message: object, case_id: UUID = CASE) -> Input[Any]:
+        """What the router does of its own accord."""
+        return Input(case_id, message, str(uuid4()), FromTimer())
 
     def _arrived(self, topic: str, partition: int, fact: f.Fact, case_id: UUID, sequence: int = 0) -> Input[Any]:
         envelope = Envelope(str(uuid4()), f"/{topic}", case_id, self.clock(), fact, sequence)
@@ -111,6 +120,43 @@ class MemoryCases:
             for case in self._router.cases.values()
             if (unit is None or unit == case.matter.whistle_blower or unit in {one.unit for one in case.assignments})
             and stage in (None, case.stage)
+            and (before is None or case.case_id < before)
+        ]
+        return sorted(found, key=lambda case: case.case_id, reverse=True)[:most]
+
+    async def followers(self, case_id: UUID) -> list[dict[str, str]]:
+        merged = [
+            case for case in self._router.cases.values() if case.merged_into and case.merged_into.case_id == case_id
+        ]
+        return [
+            {"case_id": str(one.case_id), "number": one.number, "stage": one.stage.value}
+            for one in sorted(merged, key=lambda one: one.case_id)
+        ]
+
+    async def ledgers(self, recount: bool) -> dict[str, Any]:
+        """Always as the log has it: here the states are what the log says, and a test sees to that."""
+        totals: dict[str, Any] = {
+            "ledgers": self._totals(Ledger, lambda case: case.ledger),
+            "lists": self._totals(CaseList, lambda case: case.case_list),
+        }
+        return totals | ({"by_the_log": totals["ledgers"], "agrees": True} if recount else {})
+
+    def _totals(
+        self, kinds: type[Ledger] | type[CaseList], of: Callable[[Case], Ledger | CaseList | None]
+    ) -> dict[str, dict[str, int]]:
+        totals = {}
+        for kind in kinds:
+            entered = [case for case in self._router.cases.values() if of(case) is kind]
+            off = sum(case.stage in WRITTEN_OFF for case in entered)
+            totals[kind.value] = {"entered": len(entered), "written_off": off, "open": len(entered) - off}
+        return totals
+
+    async def entries(self, ledger: Ledger, is_open: bool | None, before: UUID | None, most: int) -> list[Case]:
+        found = [
+            case
+            for case in self._router.cases.values()
+            if case.ledger is ledger
+            and is_open in (None, case.stage not in WRITTEN_OFF)
             and (before is None or case.case_id < before)
         ]
         return sorted(found, key=lambda case: case.case_id, reverse=True)[:most]

@@ -92,7 +92,7 @@ TOGETHER = [
         (finishes(PARKS), "unit_done"),
         (finishes(MARKET), "unit_done + handled"),
     ],
-    [(refuses(PARKS), "refused"), (signs_in(MARKET), "no: nothing_to_sign_in")],
+    [(refuses(PARKS), "refused"), (signs_in(MARKET), "signed_in"), (finishes(MARKET), "no: co_handlers_not_done")],
 ]
 
 

@@ -17,6 +17,7 @@ from tests.unit.router.stories import (
     NOW,
     NUMBER,
     PARKS,
+    PROCEDURES,
     RULE,
     STREET,
     WATER,
@@ -111,7 +112,9 @@ def test_what_no_rule_decides_waits_at_the_desk_and_is_dispatched_there() -> Non
     dispatched = case.facts[-1]
     assert isinstance(dispatched, f.CaseDispatched)
     assert (dispatched.actor, dispatched.level, dispatched.case_list) == (AT_THE_HUB, Level.STREET, CaseList.IMMEDIATE)
-    assert dispatched.reason == f.Reason(zh="经研判派单", en="经研判派单")
+    assert dispatched.reason == f.Reason(
+        zh="经研判派单", en="经研判派单", rule="procedure:dispatch", version=PROCEDURES.version
+    )
     assert [(made.unit, made.role) for made in dispatched.assignments] == [
         (STREET, Role.LEAD),
         (WATER, Role.CO_HANDLER),

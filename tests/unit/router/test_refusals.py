@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from services.router.domain import desk
+from services.router.domain import commands
 from services.router.domain.case import Part
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import CaseList, Ledger, Level, Obligation, Role, Stage
@@ -31,6 +31,7 @@ from tests.unit.router.stories import (
     refuses,
     signs_in,
     story,
+    turns,
     upholds,
     whistle,
 )
@@ -71,9 +72,9 @@ def test_the_second_refusal_of_a_case_goes_to_consultation_whoever_refuses() -> 
 MAY_NOT_REFUSE = [
     # after                                                                    refused with
     ((signs_in(),), "too_late_to_refuse"),
-    ((overdue(Obligation.SIGN_IN),), "refusal_limit_passed"),
+    ((overdue(Obligation.SIGN_IN),), "limit_has_passed"),
     ((refuses(), dismisses(), refuses(), dispatches(WATER)), "designation_is_final"),
-    ((refuses(), dismisses(), overdue(Obligation.SIGN_IN)), "refusal_limit_passed"),
+    ((refuses(), dismisses(), overdue(Obligation.SIGN_IN)), "limit_has_passed"),
     ((signs_in(), finishes(), failed()), "designation_is_final"),
 ]
 
@@ -131,16 +132,16 @@ def test_upheld_another_unit_follows() -> None:
 
 UNFIT = [
     # ruling                                                        code
-    (desk.RuleOnRefusal(actor=AT_THE_HUB, upheld=True, reason="成立"), "units_do_not_fit"),
-    (desk.RuleOnRefusal(actor=AT_THE_HUB, upheld=False, reason="不成立", units=(MARKET,)), "units_do_not_fit"),
-    (desk.RuleOnRefusal(actor=AT_THE_HUB, upheld=True, reason="成立", units=(WATER,)), "same_unit"),
-    (desk.RuleOnRefusal(actor=AT_THE_HUB, upheld=True, reason="成立", units=("nowhere",)), "unit_unknown"),
-    (desk.RuleOnRefusal(actor=AT_THE_HUB, upheld=True, reason="成立", units=(MARKET, MARKET)), "unit_named_twice"),
+    (commands.RuleOnRefusal(actor=AT_THE_HUB, upheld=True, reason="成立"), "units_do_not_fit"),
+    (commands.RuleOnRefusal(actor=AT_THE_HUB, upheld=False, reason="不成立", units=(MARKET,)), "units_do_not_fit"),
+    (commands.RuleOnRefusal(actor=AT_THE_HUB, upheld=True, reason="成立", units=(WATER,)), "same_unit"),
+    (commands.RuleOnRefusal(actor=AT_THE_HUB, upheld=True, reason="成立", units=("nowhere",)), "unit_unknown"),
+    (commands.RuleOnRefusal(actor=AT_THE_HUB, upheld=True, reason="成立", units=(MARKET, MARKET)), "unit_named_twice"),
 ]
 
 
 @pytest.mark.parametrize(("ruling", "code"), UNFIT)
-def test_a_ruling_that_does_not_fit(ruling: desk.RuleOnRefusal, code: str) -> None:
+def test_a_ruling_that_does_not_fit(ruling: commands.RuleOnRefusal, code: str) -> None:
     refusal = story(whistle(), refuses()).tell(Said(ruling, HUB)).refusal
     assert refusal is not None
     assert (refusal.code, refusal.field, refusal.status) == (code, "units", 422)
@@ -220,7 +221,7 @@ def placed(case: Story) -> tuple[CaseList | None, Ledger | None]:
 
 
 def test_list_and_ledger_stay_unless_others_are_named() -> None:
-    named = desk.Dispatch(
+    named = commands.Dispatch(
         actor=AT_THE_HUB, units=(WATER,), reason="派单", case_list=CaseList.PHASED, ledger=Ledger.SPECIAL
     )
     case = story(whistle(matter(FOR_NOBODY)), Said(named, HUB))
@@ -240,3 +241,73 @@ def test_a_case_that_reaches_the_hub_stands_on_a_list() -> None:
     case.tell(upholds(COMMUNITY))
     assert placed(case) == (CaseList.IMMEDIATE, Ledger.FIXED_DEADLINE)
     assert case.now.level is Level.COMMUNITY
+
+
+# --- several argued at once
+
+
+def test_two_refuse_and_both_are_argued() -> None:
+    """The second refusal of the case opens the consultation; the designation settles both."""
+    case = story(whistle(matter(FOR_SHOPS)))
+    turns(
+        case,
+        (refuses(PARKS), "refused -> refusal_review"),
+        (refuses(MARKET), "refused -> consultation"),
+        (dismisses(of=PARKS), "no: not_at_this_stage"),
+        (signs_in(MARKET), "no: nothing_to_sign_in"),
+        (dispatches(PARKS, WATER), "refusal_ruled + refusal_ruled + dispatched -> dispatched"),
+    )
+    assert in_effect(case) == {PARKS: Role.LEAD, WATER: Role.CO_HANDLER}
+    upheld, kept = (fact for fact in case.facts if isinstance(fact, f.CaseRefusalRuled))
+    assert [(one.unit, one.upheld, one.final) for one in (upheld, kept)] == [
+        (MARKET, True, False),
+        (PARKS, False, True),
+    ]
+
+
+def test_a_second_refusal_while_the_first_is_argued_does_not_end_that() -> None:
+    case = story(whistle(matter(FOR_SHOPS)), refuses(PARKS), refuses(MARKET), dispatches(MARKET, PARKS))
+    assert names(case.facts[-2:]) == "refusal_ruled + refusal_ruled"
+    assert {one.part for one in case.now.present} == {Part.ASSIGNED}
+
+
+def test_a_designation_is_final_also_where_no_one_who_refused_stays() -> None:
+    case = story(whistle(matter(FOR_SHOPS)), refuses(PARKS), dismisses(), refuses(PARKS))
+    turns(
+        case,
+        (dispatches(MARKET), "refusal_ruled + dispatched -> dispatched"),
+        (refuses(MARKET), "no: designation_is_final"),
+    )
+    assert in_effect(case) == {MARKET: Role.LEAD}
+
+
+LEAD_HAS_FINISHED = [
+    # before                                                          the hub names
+    ((refuses(MARKET),), upholds(PARKS)),
+    ((refuses(MARKET),), upholds(PARKS, WATER)),
+    ((refuses(MARKET), dismisses(), refuses(MARKET)), dispatches(PARKS)),
+    ((refuses(MARKET), dismisses(), refuses(MARKET)), dispatches(PARKS, MARKET)),
+]
+
+
+@pytest.mark.parametrize(("before", "named"), LEAD_HAS_FINISHED)
+def test_who_has_finished_leads_no_more(before: tuple[object, ...], named: Said) -> None:
+    """The lead finishes last, whoever rules."""
+    case = story(whistle(matter(FOR_SHOPS)), signs_in(PARKS), finishes(PARKS), *before)
+    refusal = case.tell(named).refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.field) == ("done_already", "units")
+
+
+def test_who_has_finished_stays_beside_another_lead() -> None:
+    case = story(whistle(matter(FOR_SHOPS)), signs_in(PARKS), finishes(PARKS), refuses(MARKET), upholds(WATER, PARKS))
+    assert in_effect(case) == {WATER: Role.LEAD, PARKS: Role.CO_HANDLER}
+    assert part_of(case, PARKS)[2] is Part.DONE
+    turns(case, (signs_in(WATER), "signed_in -> handling"), (finishes(WATER), "unit_done + handled -> checking"))
+
+
+def test_the_first_receiver_is_answerable_while_its_refusal_is_argued() -> None:
+    case = story(whistle(), refuses())
+    assert case.now.answerable == WATER
+    case.goes_on(upholds(MARKET))
+    assert case.now.answerable == MARKET

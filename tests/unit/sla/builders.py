@@ -1,10 +1,12 @@
 """Short ways to write down times, facts and a case's story for the clock's tests."""
 
+from collections.abc import Collection
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from uuid import UUID, uuid5
 
+from services.sla.domain.account import Account, account
 from services.sla.domain.calendar import SHANGHAI, StateCalendar
 from services.sla.domain.clock import ClockState, DeadlineReached
 from services.sla.domain.deadline import Deadline, Rules
@@ -15,10 +17,14 @@ from shared.contracts.units import Unit, build_tree
 from shared.contracts.vocabulary import (
     ActorKind,
     AppealType,
+    CaseList,
     DeclineReason,
+    DispatchCause,
     Ledger,
     Level,
     Obligation,
+    RequestKind,
+    ResumeCause,
     ReworkCause,
     Role,
     Source,
@@ -77,13 +83,15 @@ def matter(urgency: Urgency = Urgency.NORMAL) -> f.Matter:
     )
 
 
-def assigned(*units: str, turn: int = 1) -> tuple[f.AssignmentMade, ...]:
+def assigned(*units: str, turn: int = 1, kept: Collection[str] = ()) -> tuple[f.AssignmentMade, ...]:
+    """The first leads; `kept` had their parts before."""
     return tuple(
         f.AssignmentMade(
             assignment_id=uuid5(NAMESPACE, f"{unit} {turn}"),
             unit=unit,
             role=Role.LEAD if number == 0 else Role.CO_HANDLER,
             round=turn,
+            begun=unit not in kept,
         )
         for number, unit in enumerate(units)
     )
@@ -105,12 +113,19 @@ def sent_to_desk(desk: str = HUB) -> f.CaseSentToDesk:
     return f.CaseSentToDesk(stage=Stage.TO_DISPATCH, desk=desk, reason=_REASON, **_BASE)
 
 
-def dispatched(*units: str) -> f.CaseDispatched:
+def dispatched(
+    *units: str,
+    kept: Collection[str] = (),
+    cause: DispatchCause | None = None,
+    stage: Stage = Stage.DISPATCHED,
+    turn: int = 1,
+) -> f.CaseDispatched:
     return f.CaseDispatched(
-        stage=Stage.DISPATCHED,
+        stage=stage,
         level=Level.DEPARTMENT,
         matter=matter(),
-        assignments=assigned(*units),
+        assignments=assigned(*units, turn=turn, kept=kept),
+        cause=cause,
         ledger=Ledger.FIXED_DEADLINE,
         reason=_REASON,
         **_BASE,
@@ -133,8 +148,8 @@ def ruled(unit: str, upheld: bool, stage: Stage) -> f.CaseRefusalRuled:
     return f.CaseRefusalRuled(stage=stage, upheld=upheld, reason="裁定", **_about(unit), **_BASE)
 
 
-def progressed(unit: str, contacted: bool = True) -> f.CaseProgressed:
-    return f.CaseProgressed(stage=Stage.HANDLING, note="已联系", contacted=contacted, **_about(unit), **_BASE)
+def progressed(unit: str, contacted: bool = True, stage: Stage = Stage.HANDLING) -> f.CaseProgressed:
+    return f.CaseProgressed(stage=stage, note="已联系", contacted=contacted, **_about(unit), **_BASE)
 
 
 def unit_done(unit: str, stage: Stage = Stage.HANDLED) -> f.CaseUnitDone:
@@ -177,12 +192,133 @@ def archived() -> f.CaseArchived:
     return f.CaseArchived(stage=Stage.ARCHIVED, **_BASE)
 
 
+def asked(
+    unit: str,
+    kind: RequestKind = RequestKind.EXTENSION,
+    stage: Stage = Stage.EXTENSION_REVIEW,
+    approver: str = HUB,
+) -> f.CaseRequested:
+    return f.CaseRequested(stage=stage, kind=kind, reason="等待审批", approver=approver, **_about(unit), **_BASE)
+
+
+def extended(unit: str, share: float = 1, stage: Stage = Stage.HANDLING) -> f.CaseRequestRuled:
+    return f.CaseRequestRuled(
+        stage=stage,
+        kind=RequestKind.EXTENSION,
+        approved=True,
+        reason="同意",
+        share=share,
+        **_about(unit),
+        **_BASE,
+    )
+
+
+def suspended(unit: str, until: datetime, *units: str) -> f.CaseRequestRuled:
+    return f.CaseRequestRuled(
+        stage=Stage.SUSPENDED,
+        kind=RequestKind.SUSPENSION,
+        approved=True,
+        reason="同意",
+        until=until,
+        assignments=assigned(*(units or (unit,)), kept=units or (unit,)),
+        **_about(unit),
+        **_BASE,
+    )
+
+
+def turned_down(unit: str, kind: RequestKind = RequestKind.EXTENSION) -> f.CaseRequestRuled:
+    return f.CaseRequestRuled(stage=Stage.HANDLING, kind=kind, approved=False, reason="不同意", **_about(unit), **_BASE)
+
+
+def resumed(stage: Stage = Stage.HANDLING, cause: ResumeCause = ResumeCause.ORDERED) -> f.CaseResumed:
+    return f.CaseResumed(stage=stage, cause=cause, reason="恢复办理", **_BASE)
+
+
+def planned(*dates: datetime, lead: str = WATER, stage: Stage = Stage.HANDLING) -> f.CaseListed:
+    """On the phased list: a milestone on each of these dates."""
+    return f.CaseListed(
+        stage=stage,
+        case_list=CaseList.PHASED,
+        ledger=Ledger.FIXED_DEADLINE,
+        reason="分步实施",
+        milestones=tuple(
+            f.Milestone(number=number, title=f"第 {number} 步", due_at=date) for number, date in enumerate(dates, 1)
+        ),
+        assignments=assigned(lead, kept=(lead,)),
+        **_BASE,
+    )
+
+
+def understood(until: datetime, lead: str = WATER) -> f.CaseListed:
+    """On the understanding list: it waits for its review date."""
+    return f.CaseListed(
+        stage=Stage.SUSPENDED,
+        case_list=CaseList.UNDERSTANDING,
+        ledger=Ledger.FIXED_DEADLINE,
+        reason="暂不具备条件",
+        explanation="管网改造列入明年计划",
+        review_at=until,
+        assignments=assigned(lead, kept=(lead,)),
+        **_BASE,
+    )
+
+
+def step_reached(number: int, unit: str = WATER, stage: Stage = Stage.HANDLING) -> f.CaseMilestoneReached:
+    return f.CaseMilestoneReached(stage=stage, milestone=number, note="已完成", **_about(unit), **_BASE)
+
+
+def reprioritised(before: Urgency, urgency: Urgency, stage: Stage = Stage.HANDLING) -> f.CaseReprioritised:
+    return f.CaseReprioritised(stage=stage, before=before, urgency=urgency, reason="调整", **_BASE)
+
+
+def withdrawn() -> f.CaseWithdrawn:
+    return f.CaseWithdrawn(stage=Stage.WITHDRAWN, reason="居民撤诉", **_BASE)
+
+
+def merged() -> f.CaseMerged:
+    return f.CaseMerged(stage=Stage.MERGED, into=UUID(int=99), into_number="C-99", reason="同一事项", **_BASE)
+
+
+def unmerged() -> f.CaseUnmerged:
+    return f.CaseUnmerged(stage=Stage.TO_DISPATCH, reason="并非同一事项", **_BASE)
+
+
+def answered(turn: int = 1) -> f.CaseAnswered:
+    return f.CaseAnswered(
+        stage=Stage.RATING,
+        answer="已修复",
+        ledger=Ledger.FIXED_DEADLINE,
+        into=UUID(int=99),
+        units=(POWER,),
+        round=turn,
+        resident_to_ask=False,
+        whistle_blower=COMMUNITY,
+        **_BASE,
+    )
+
+
+def handed_over(before: str, unit: str, stage: Stage = Stage.HANDLING, part: bool = True) -> f.CaseHandedOver:
+    """With a part, it goes over; without, the successor is the whistle-blower."""
+    part_id = uuid5(NAMESPACE, f"{before} 1") if part else None
+    return f.CaseHandedOver(
+        stage=stage, before=before, unit=unit, assignment_id=part_id, matter=matter(), reason=_REASON, **_BASE
+    )
+
+
+def commented(stage: Stage) -> f.CaseCommented:
+    return f.CaseCommented(stage=stage, text="请尽快", **_BASE)
+
+
+def corrected(stage: Stage) -> f.CaseCorrected:
+    return f.CaseCorrected(stage=stage, matter=matter(), changed=("title",), reason="更正标题", **_BASE)
+
+
 class Story:
     """One case's clock as its facts come in, through the same map that the service uses."""
 
     def __init__(self, given: Rules | None = None) -> None:
         self.rules = given or rules()
-        self._handlers = handlers_by(self.rules)
+        self._handlers = handlers_by(lambda: self.rules)
         self.state: ClockState | None = None
         self.stated: list[f.DeadlineFact] = []
 
@@ -221,8 +357,15 @@ class Story:
         """The latest deadline of its kind."""
         return [one for one in self.deadlines if one.obligation is obligation and unit in (None, one.unit)][-1]
 
+    def accounts(self, now: datetime) -> dict[tuple[str, str], Account]:
+        """The account of each unit and obligation in the last round in which it had it."""
+        return {
+            (found.unit, found.obligation.value): found
+            for found in sorted(account(self.deadlines, now, self.rules), key=lambda found: found.round)
+        }
+
     def said(self) -> list[str]:
-        """What the clock has stated: `sign_in util-water overdue 17:00`."""
+        """What the clock has stated: `sign_in util-water overdue`."""
         return [
             f"{one.obligation} {one.unit} {one.NAME.split('.')[1]}" + (f" {one.rung}" if hasattr(one, "rung") else "")
             for one in self.stated

@@ -78,7 +78,7 @@ class Rig:
         self.behind = False
         self.states = MemoryClockStates(self.agenda)
         self.road: Road[ClockState] = Road(
-            "sla", self.store, self.states, decide_with(handlers_by(b.rules(policy))), self.held
+            "sla", self.store, self.states, decide_with(handlers_by(lambda: b.rules(policy))), self.held
         )
         self.watch = ClockWatch(3.0, 60.0, lambda: self.time.monotonic)
         self.deadlines = MemoryDeadlines(self.store, lambda: self.time.shown)

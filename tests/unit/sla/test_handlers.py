@@ -15,7 +15,7 @@ from shared.runtime.decision import FromLog, FromTimer, Input, Letter
 from tests.unit.sla import builders as b
 
 NINE = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
-HANDLERS = handlers_by(b.rules())
+HANDLERS = handlers_by(b.rules)
 
 
 def heard(fact: CaseFact, at: datetime, binary: bool = False) -> Input[CaseFact]:

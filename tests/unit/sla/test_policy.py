@@ -22,6 +22,7 @@ TABLE = """
     sign_in         | 15 min | 1 h    | 4 wh | 1 wd
     designate       | 30 min | 2 h    | 1 wd | 2 wd
     rule_on_refusal | 30 min | 2 h    | 1 wd | 2 wd
+    rule_on_request | 30 min | 2 h    | 1 wd | 2 wd
     first_contact   | 30 min | 2 h    | 24 h | 24 h
     handle          | 2 h    | 24 h   | 7 d  | 15 d
     check           | 24 h   | 24 h   | 3 wd | 3 wd
@@ -40,16 +41,26 @@ def test_the_district_starts_with_the_fields_own_table(row: str) -> None:
         assert str(policy.limit(Obligation(name), urgency)) == f"{amount} {UNITS[unit]}"
 
 
-def test_yellow_at_four_fifths_and_no_warning_before_archiving() -> None:
+def test_yellow_at_four_fifths_and_no_warning_of_what_is_nobodys_fault() -> None:
     policy = read(POLICY)
-    assert {policy.warns_at(one) for one in Obligation if one is not Obligation.ARCHIVE} == {0.8}
-    assert policy.warns_at(Obligation.ARCHIVE) is None
+    silent = {Obligation.ARCHIVE, Obligation.REVIEW}
+    assert {policy.warns_at(one) for one in Obligation if one not in silent} == {0.8}
+    assert {policy.warns_at(one) for one in silent} == {None}
 
 
 def test_the_ladder_tells_the_unit_then_who_is_above_it_then_the_district() -> None:
     rungs = read(POLICY).rungs(Obligation.HANDLE)
     assert [tuple(rung.tell) for rung in rungs] == [("unit",), ("supervisor", "hub"), ("hub",)]
-    assert not read(POLICY).rungs(Obligation.RATE)
+    assert not any(read(POLICY).rungs(one) for one in (Obligation.RATE, Obligation.ARCHIVE, Obligation.REVIEW))
+    assert read(POLICY).rungs(Obligation.MILESTONE) == rungs
+
+
+def test_every_limit_is_there_and_a_date_has_none() -> None:
+    text = POLICY.read_text(encoding="utf-8")
+    with pytest.raises(PolicyInvalid, match=r"limits\.rate: no limit for critical"):
+        read_policy(text.replace("  rate: 5 working_day\n", ""))
+    with pytest.raises(PolicyInvalid, match=r"limits\.review: its date is set case by case; leave it out"):
+        read_policy(text.replace("limits:\n", "limits:\n  review: 5 working_day\n"))
 
 
 def test_the_rehearsal_says_what_it_is_and_counts_in_seconds() -> None:

@@ -1,6 +1,7 @@
 """A small district, one example of every fact, and services that answer as the test says."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,12 @@ from shared.contracts.vocabulary import (
     AppealType,
     CaseList,
     DeclineReason,
+    DispatchCause,
     Ledger,
     Level,
     Obligation,
+    RequestKind,
+    ResumeCause,
     ReworkCause,
     Role,
     Satisfaction,
@@ -44,7 +48,7 @@ KEY = "dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtdGU"
 
 
 def tree() -> UnitTree:
-    return build_tree(
+    today = build_tree(
         [
             Unit(code=HUB, name="和安区城市治理中心", name_en="He'an Hub", kind=UnitKind.HUB),
             Unit(code=STREET, name="东湖街道", name_en="Donghu Street", kind=UnitKind.STREET, parent=HUB),
@@ -54,10 +58,12 @@ def tree() -> UnitTree:
         ],
         "1",
     )
+    roads = Unit(code="dept-roads", name="区道路管理处", name_en="Roads", kind=UnitKind.DEPARTMENT, parent=HUB)
+    return replace(today, retired={roads.code: roads}, successors={roads.code: (HOUSING,)})
 
 
 def speech(language: str = "zh-CN") -> Speech:
-    return Speech(language, tree(), ZoneInfo("Asia/Shanghai"))
+    return Speech(language, tree, ZoneInfo("Asia/Shanghai"))
 
 
 def matter(**changes: Any) -> f.Matter:
@@ -86,6 +92,31 @@ REASON = f.Reason(zh="供水归供水公司", en="water is the water company's",
 PROOF = f.Evidence(name="修复后.jpg", media_type="image/jpeg", url="https://files.example/1.jpg")
 
 
+OTHER, OTHER_NUMBER = UUID("01930000-0000-7000-8000-000000000008"), "HA202611230002"
+PLAN = (
+    f.Milestone(number=1, title="换立管", due_at=NOW + timedelta(days=10)),
+    f.Milestone(number=2, title="换支管", due_at=NOW + timedelta(days=40)),
+)
+TWIN = f.Likeness(
+    case_id=OTHER,
+    number=OTHER_NUMBER,
+    score=0.87,
+    reason=f.Reason(zh="同一楼，同类，相隔 2 小时", en="same building, same category, 2 hours apart"),
+)
+ACCOUNTS = (
+    f.UnitAccount(unit=COMMUNITY, held=timedelta(hours=1)),
+    f.UnitAccount(
+        unit=WATER,
+        role=Role.LEAD,
+        held=timedelta(hours=3),
+        suspended=timedelta(hours=2),
+        missed=(Obligation.SIGN_IN,),
+        extensions=1,
+        rounds=2,
+    ),
+)
+
+
 def case_fact(fact: type[f.CaseFact], stage: Stage, **values: Any) -> f.CaseFact:
     return fact(number=NUMBER, source=Source.COMMUNITY, stage=stage, **({"actor": actor()} | values))
 
@@ -112,6 +143,17 @@ def dispatched(*units: str, final: bool = False, **changes: Any) -> f.CaseFact:
     )
 
 
+def handed_out(
+    cause: DispatchCause, before: tuple[str, ...], begun: tuple[str, ...] = (), released: tuple[str, ...] = ()
+) -> f.CaseFact:
+    """A dispatch that changes who has the case: who had it and keeps it, who gets it, who loses it."""
+    kept = [made.model_copy(update={"begun": False}) for made in assigned(*before)]
+    new = [made.model_copy(update={"assignment_id": uuid4()}) for made in assigned(*begun)]
+    return dispatched().model_copy(
+        update={"assignments": (*kept, *new), "released": assigned(*released), "cause": cause}
+    )
+
+
 def of_unit(fact: type[f.CaseFact], stage: Stage, **values: Any) -> f.CaseFact:
     return case_fact(fact, stage, actor=actor(WATER), assignment_id=ASSIGNMENT, unit=WATER, **values)
 
@@ -129,9 +171,9 @@ def overdue(obligation: Obligation = Obligation.HANDLE, unit: str | None = WATER
     )
 
 
-def deadline(fact: type[f.DeadlineFact], **values: Any) -> f.DeadlineFact:
+def deadline(fact: type[f.DeadlineFact], obligation: Obligation = Obligation.HANDLE, **values: Any) -> f.DeadlineFact:
     return fact(
-        obligation=Obligation.HANDLE,
+        obligation=obligation,
         unit=WATER,
         generation=1,
         started_at=NOW - timedelta(hours=2),
@@ -150,6 +192,7 @@ def closed(answer: str = "已恢复供水") -> f.CaseFact:
         ledger=Ledger.FIXED_DEADLINE,
         reason=f.Reason(zh="核查通过", en="checked"),
         assignments=assigned(WATER),
+        accounts=ACCOUNTS,
     )
 
 
@@ -189,6 +232,60 @@ EXAMPLES: list[f.Fact] = [
     case_fact(f.CaseEscalated, Stage.HANDLING, obligation=Obligation.HANDLE, unit=WATER, rung=1, told=(HUB,)),
     closed(),
     case_fact(f.CaseArchived, Stage.ARCHIVED),
+    of_unit(
+        f.CaseRequested, Stage.EXTENSION_REVIEW, kind=RequestKind.EXTENSION, reason="等配件", share=0.5, approver=HUB
+    ),
+    of_unit(
+        f.CaseRequestRuled,
+        Stage.SUSPENDED,
+        kind=RequestKind.SUSPENSION,
+        approved=True,
+        reason="封冻期不能开挖",
+        until=NOW + timedelta(days=98),
+        why=f.Reason(zh="挂账一次，不超过一年", en="one suspension, at most a year", basis="办理规程第十二条"),
+    ),
+    case_fact(f.CaseResumed, Stage.HANDLING, cause=ResumeCause.REVIEW_DATE, reason="到期复核"),
+    case_fact(
+        f.CaseListed,
+        Stage.HANDLING,
+        case_list=CaseList.PHASED,
+        ledger=Ledger.FROM_ABOVE,
+        reason="分两步改造",
+        milestones=PLAN,
+    ),
+    of_unit(f.CaseMilestoneReached, Stage.HANDLING, milestone=1, note="立管已换", evidence=(PROOF,)),
+    case_fact(f.CaseSupervised, Stage.HANDLING, actor=actor(HUB), unit=WATER, reason="进展迟缓"),
+    case_fact(f.CaseSupervisionEnded, Stage.HANDLING, actor=actor(HUB), unit=WATER, reason="已按要求到场"),
+    case_fact(
+        f.CaseReprioritised, Stage.HANDLING, before=Urgency.URGENT, urgency=Urgency.CRITICAL, reason="医院也停水"
+    ),
+    case_fact(f.CaseCorrected, Stage.HANDLING, matter=matter(), changed=("address", "category"), reason="门牌写错了"),
+    case_fact(f.CaseCommented, Stage.HANDLING, unit=COMMUNITY, text="水车在北门"),
+    case_fact(f.CaseWithdrawn, Stage.WITHDRAWN, reason="居民自己修好了", accounts=ACCOUNTS),
+    case_fact(f.CaseDuplicateFound, Stage.TO_DISPATCH, candidates=(TWIN,)),
+    case_fact(f.CaseMerged, Stage.MERGED, into=OTHER, into_number=OTHER_NUMBER, reason="同一根水管"),
+    case_fact(f.CaseUnmerged, Stage.TO_DISPATCH, reason="不是同一根"),
+    case_fact(
+        f.CaseAnswered,
+        Stage.RATING,
+        answer="水管已换",
+        ledger=Ledger.FIXED_DEADLINE,
+        into=OTHER,
+        units=(WATER,),
+        round=1,
+        resident_to_ask=False,
+        whistle_blower=COMMUNITY,
+    ),
+    case_fact(
+        f.CaseHandedOver,
+        Stage.HANDLING,
+        before=WATER,
+        unit=HOUSING,
+        assignment_id=ASSIGNMENT,
+        role=Role.LEAD,
+        matter=matter(),
+        reason=f.Reason(zh="机构改革", en="the units were reformed"),
+    ),
     deadline(f.DeadlineWarned),
     deadline(f.DeadlineOverdue),
     deadline(f.DeadlineEscalated, rung=1, told=(HUB,)),
@@ -236,7 +333,17 @@ STATISTICS: dict[str, Any] = {
     "total": 1234,
     "open": 40,
     "overdue": 5,
-    "by_stage": {"verifying": 2, "to_dispatch": 3, "handling": 30, "checking": 5, "closed": 1190, "declined": 4},
+    "supervised": 3,
+    "by_stage": {
+        "verifying": 2,
+        "to_dispatch": 3,
+        "handling": 28,
+        "suspended": 2,
+        "checking": 5,
+        "closed": 1188,
+        "withdrawn": 2,
+        "declined": 4,
+    },
     "by_unit": [
         {"unit": WATER, "open": 30, "overdue": 4, "done": 900},
         {"unit": STREET, "open": 10, "overdue": 1, "done": 290},
@@ -252,8 +359,12 @@ def case_document(stage: Stage = Stage.CLOSED, **changes: Any) -> dict[str, Any]
         "number": NUMBER,
         "stage": stage.value,
         "matter": matter(**changes).model_dump(mode="json"),
-        "assignments": [],
     }
+
+
+def part(unit: str = WATER, part: str = "signed_in", role: Role = Role.LEAD, **values: Any) -> dict[str, Any]:
+    """One unit's part, as the router's document has it."""
+    return {"assignment_id": str(uuid4()), "unit": unit, "role": role.value, "round": 1, "part": part} | values
 
 
 class Upstream:

@@ -160,6 +160,18 @@ async def test_rows_of_all_units_fit_the_longest_bar(tmp_path: Path) -> None:
     )
 
 
+async def test_an_appointed_day_that_has_come_is_no_red_lamp(tmp_path: Path) -> None:
+    upstream = Upstream()
+    counts = {"archive": {"overdue": 9}, "review": {"overdue": 4}, "handle": {"overdue": 1}}
+    upstream.answers["sla /deadlines/summary"] = {"obligations": counts}
+    parts, _ = kit.workbench(tmp_path, upstream)
+    await parts.board.fresh()
+    state = parts.board.state("en")
+    await parts.services.close()
+    assert state["red"] == [{"key": "handle", "name": "handling", "count": "1"}]
+    assert state["overdue_more"].startswith("1 obligations")
+
+
 async def test_a_page_does_not_wait_for_a_service_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boards, "PAGE_PATIENCE_SECONDS", 0.05)
     hanging = threading.Event()

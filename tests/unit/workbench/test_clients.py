@@ -14,7 +14,7 @@ ADDRESSES = {service: f"http://{service}/" for service in TOPIC_OF}
 
 
 def services(upstream: Upstream, clock: Clock | None = None) -> Services:
-    credentials = Credentials(KEY, HUB, clock or Clock())
+    credentials = Credentials(KEY, lambda: HUB, clock or Clock())
     return Services(ADDRESSES, credentials, upstream.transport())
 
 
@@ -64,7 +64,7 @@ async def test_a_connection_that_was_closed_as_it_was_used_again_is_tried_once_m
             raise httpx.RemoteProtocolError("closed")
         return httpx.Response(200, json=STATISTICS)
 
-    asking = Services(ADDRESSES, Credentials(KEY, HUB, Clock()), httpx.MockTransport(answer))
+    asking = Services(ADDRESSES, Credentials(KEY, lambda: HUB, Clock()), httpx.MockTransport(answer))
     assert await asking.statistics() == STATISTICS
     assert asked == 2
 
@@ -89,5 +89,5 @@ async def test_deadlines_bare_or_under_their_name() -> None:
 
 async def test_without_a_key_it_asks_without_a_token() -> None:
     upstream = Upstream()
-    await Services(ADDRESSES, Credentials("", HUB, Clock()), upstream.transport()).case(NUMBER)
+    await Services(ADDRESSES, Credentials("", lambda: HUB, Clock()), upstream.transport()).case(NUMBER)
     assert "authorization" not in upstream.asked[-1].headers

@@ -8,9 +8,9 @@ import pytest
 from services.workbench import feed as feeds
 from services.workbench.feed import MET_BY, Feed, Pace
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import Obligation, Stage
+from shared.contracts.vocabulary import DispatchCause, Obligation, RequestKind, Stage
 from tests.unit.workbench import kit
-from tests.unit.workbench.kit import CASE, NOW, NUMBER, WATER, envelope
+from tests.unit.workbench.kit import CASE, HOUSING, HUB, NOW, NUMBER, WATER, envelope
 
 
 def take(feed: Feed, *facts: f.Fact, case_id: UUID = CASE) -> None:
@@ -107,6 +107,68 @@ def test_a_released_unit_owes_nothing() -> None:
     assert feed.overdue(10) == []
 
 
+SUSPENDED = kit.case_fact(f.CaseListed, Stage.SUSPENDED, case_list="understanding", ledger="on_behalf", reason="x")
+EXTENDED = {"kind": RequestKind.EXTENSION, "approved": True, "reason": "x", "share": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("obligation", "owed_by", "fact", "still_lit"),
+    [
+        # a suspended case keeps the lamps it had; a withdrawn or merged one owes nothing any more
+        (Obligation.HANDLE, WATER, SUSPENDED, True),
+        (Obligation.HANDLE, WATER, kit.case_fact(f.CaseWithdrawn, Stage.WITHDRAWN, reason="x"), False),
+        (
+            Obligation.HANDLE,
+            WATER,
+            kit.case_fact(f.CaseMerged, Stage.MERGED, into=kit.OTHER, into_number="2", reason="x"),
+            False,
+        ),
+        # who is released owes nothing, who stays does
+        (Obligation.HANDLE, WATER, kit.handed_out(DispatchCause.RELEASED, (HOUSING,), released=(WATER,)), False),
+        (Obligation.HANDLE, HOUSING, kit.handed_out(DispatchCause.RELEASED, (HOUSING,), released=(WATER,)), True),
+        # more time puts out the lamp of who was given it
+        (Obligation.HANDLE, WATER, kit.of_unit(f.CaseRequestRuled, Stage.HANDLING, **EXTENDED), False),
+        (Obligation.HANDLE, HOUSING, kit.of_unit(f.CaseRequestRuled, Stage.HANDLING, **EXTENDED), True),
+        (
+            Obligation.HANDLE,
+            WATER,
+            kit.of_unit(f.CaseRequestRuled, Stage.HANDLING, **EXTENDED | {"approved": False}),
+            True,
+        ),
+        # a ruling is owed by the hub to the unit that the fact names
+        (Obligation.RULE_ON_REQUEST, HUB, kit.of_unit(f.CaseRequestRuled, Stage.HANDLING, **EXTENDED), False),
+        (Obligation.RULE_ON_REQUEST, HUB, kit.of_unit(f.CaseUnitDone, Stage.HANDLING, result="x"), False),
+        (Obligation.RULE_ON_REQUEST, HUB, kit.case_fact(f.CaseCommented, Stage.REFUSAL_REVIEW, text="x"), True),
+        (
+            Obligation.RULE_ON_REFUSAL,
+            HUB,
+            kit.of_unit(f.CaseRefusalRuled, Stage.DISPATCHED, upheld=False, reason="x"),
+            False,
+        ),
+        (
+            Obligation.MILESTONE,
+            WATER,
+            kit.of_unit(f.CaseMilestoneReached, Stage.HANDLING, milestone=1, note="x"),
+            False,
+        ),
+        (Obligation.MILESTONE, WATER, kit.of_unit(f.CaseProgressed, Stage.HANDLING, note="x", contacted=True), True),
+    ],
+)
+def test_which_fact_puts_out_which_lamp(obligation: Obligation, owed_by: str, fact: f.Fact, still_lit: bool) -> None:
+    feed = Feed()
+    take(feed, kit.overdue(obligation, unit=owed_by), fact)
+    assert bool(feed.overdue(10)) == still_lit
+
+
+def test_a_lamp_goes_over_to_the_successor() -> None:
+    feed = Feed()
+    over = kit.case_fact(
+        f.CaseHandedOver, Stage.HANDLING, before=WATER, unit=HOUSING, matter=kit.matter(), reason=kit.REASON
+    )
+    take(feed, kit.overdue(Obligation.HANDLE), over)
+    assert [lamp.unit for lamp in feed.overdue(10)] == [HOUSING]
+
+
 def test_every_obligation_can_be_met() -> None:
     assert set(MET_BY) == set(Obligation)
 
@@ -146,6 +208,15 @@ def test_only_a_passed_check_enters_the_rating() -> None:
     assert feed.pace.within("rate", NOW, 60) == 0
     take(feed, kit.case_fact(f.CaseChecked, Stage.RATING, passed=True))
     assert feed.pace.within("rate", NOW, 60) == 1
+
+
+@pytest.mark.parametrize(
+    ("cause", "counts"), [(None, 1), (DispatchCause.RULE, 1), (DispatchCause.DESK, 1), (DispatchCause.JOINED, 0)]
+)
+def test_a_case_is_dispatched_once_however_often_it_changes_hands(cause: DispatchCause | None, counts: int) -> None:
+    feed = Feed()
+    take(feed, kit.dispatched().model_copy(update={"cause": cause}))
+    assert feed.pace.within("dispatch", NOW, 60) == counts
 
 
 def test_the_unit_named_by_a_lamp_is_the_one_that_owes() -> None:

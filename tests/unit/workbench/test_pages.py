@@ -44,11 +44,13 @@ async def test_the_board_is_whole_before_any_script_runs(tmp_path: Path) -> None
         text = (await client.get("/board")).text
     assert '<html lang="zh-CN">' in text
     assert 'data-state="figures.open" data-flash>40<' in text
-    assert 'data-state="figures.closed" data-flash>1,190<' in text
+    assert 'data-state="figures.closed" data-flash>1,188<' in text
     assert "湖畔社区 吹哨：3号楼停水 → 派 和安供水公司" in text
     assert f'href="/cases/{NUMBER}"' in text
     for word in ("接单", "派单", "验单", "评单", "销号", "和安供水公司", "数据截至 10:30:00", "占在办 12%"):
         assert word in text
+    assert '督办 <b data-state="figures.supervised">3</b>' in text
+    assert '挂账 <b data-state="figures.suspended">2</b>' in text
 
 
 async def test_the_board_in_english(tmp_path: Path) -> None:
@@ -138,7 +140,7 @@ async def test_the_timeline_holds_every_fact_with_its_place_and_hash(tmp_path: P
     for row in (row for service in kit.TOPIC_OF for row in kit.log_rows(kit.EXAMPLES, service)):
         assert row["hash"] in text
         assert row["event"]["id"] not in ("", None)
-    for word in ("3号楼停水", "湖畔社区", "已换水管", "已恢复供水", "满意", "第 2 轮", "依据", "紧急"):
+    for word in ("3号楼停水", "湖畔社区", "已换水管", "已恢复供水", "满意", "依据", "紧急", "缘由", "办理规程第十二条"):
         assert word in text
     assert "p-1" not in text
 
@@ -171,6 +173,36 @@ async def test_clocks_are_bars_of_what_is_used(tmp_path: Path) -> None:
         text = (await client.get(f"/cases/{NUMBER}")).text
     assert 'aria-label="和安供水公司 办结：已用 50%，黄灯，还剩 30 分"' in text
     assert '<rect class="clock-used" width="50.0" height="6">' in text
+
+
+async def test_what_holds_a_case_is_said_at_its_head_with_the_way_to_the_other_case(tmp_path: Path) -> None:
+    upstream = Upstream([])
+    upstream.answers[f"router /cases/{NUMBER}"] = kit.case_document(Stage.MERGED) | {
+        "case_list": "phased",
+        "ledger": "from_above",
+        "merged_into": {"case_id": str(kit.OTHER), "number": "HA/2 ?"},
+        "supervised": [kit.WATER],
+        "assignments": [kit.part(part="released"), kit.part(kit.HOUSING, "in_consultation", round=2)],
+    }
+    async with at(tmp_path, upstream) as (client, _):
+        text = (await client.get(f"/cases/{NUMBER}")).text
+    assert '<a href="/cases/HA%2F2%20%3F">HA/2 ?</a>' in text
+    for word in ("阶段性事项清单", "承办件", "督办中：和安供水公司", "已退出", "退单会商中", "第 2 轮"):
+        assert word in text
+
+
+async def test_an_open_case_shows_whose_time_it_was_up_to_now(tmp_path: Path) -> None:
+    upstream = Upstream([])
+    upstream.answers[f"router /cases/{NUMBER}"] = kit.case_document(Stage.HANDLING) | {
+        "assignments": [kit.part()],
+        "answerable": kit.WATER,
+        "answerable_since": "2026-11-22T23:30:00Z",
+        "held": {kit.COMMUNITY: "PT1H"},
+    }
+    async with at(tmp_path, upstream) as (client, _):
+        text = (await client.get(f"/cases/{NUMBER}?lang=en")).text
+    assert 'aria-label="He&#39;an Water: 3 h, 75%"' in text
+    assert "exactly one unit has answered for every moment, 4 h in all" in text
 
 
 async def test_what_people_type_is_text_and_never_markup(tmp_path: Path) -> None:

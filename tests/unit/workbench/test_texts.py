@@ -90,5 +90,7 @@ def test_units_by_their_name_else_by_what_there_is() -> None:
     assert speech().unit(WATER) == "和安供水公司"
     assert speech("en").unit(WATER) == "He'an Water"
     assert speech("en").unit("dept-housing") == "区住建委"
-    assert speech().unit("dept-merged-away") == "dept-merged-away"
+    assert speech().unit("dept-roads") == "区道路管理处"
+    assert speech("en").unit("dept-roads") == "Roads"
+    assert speech().unit("dept-never-known") == "dept-never-known"
     assert speech().unit(None) == "—"

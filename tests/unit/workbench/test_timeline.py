@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from services.workbench import timeline
+from services.workbench.standing import Case
 from services.workbench.timeline import Deadline, merge, read_log
 from shared.contracts import facts as f
 from shared.contracts.topics import shard_of
-from shared.contracts.vocabulary import Obligation, Stage
+from shared.contracts.vocabulary import CaseList, Ledger, Obligation, Stage
 from tests.unit.workbench import kit
 from tests.unit.workbench.kit import CASE, NOW, WATER, speech
 
@@ -19,8 +20,8 @@ def rows(facts: list[f.Fact] | None = None) -> list[timeline.Logged]:
     return merge(read_log(service, kit.log_rows(found, service)) for service in ("feedback", "router", "sla", "intake"))
 
 
-def case(stage: Stage = Stage.CLOSED, **changes: Any) -> timeline.Case:
-    return timeline.Case.model_validate(kit.case_document(stage, **changes))
+def case(stage: Stage = Stage.CLOSED, **changes: Any) -> Case:
+    return Case.model_validate(kit.case_document(stage, **changes))
 
 
 def test_all_facts_stand_in_the_order_of_time() -> None:
@@ -67,12 +68,31 @@ def test_a_stage_is_named_where_it_is_entered() -> None:
 def test_nobody_is_named_but_by_unit_and_nothing_free_is_shown_of_a_confidential_case() -> None:
     shown = timeline.moments(rows(), speech(), confidential=True)
     said = repr(shown)
-    for free in ("p-1", "已换水管", "不归我们", "职责清单第三条", "二层仍无水", "已恢复供水", "谢谢", "修复后"):
+    for free in (
+        "p-1",
+        "已换水管",
+        "不归我们",
+        "职责清单第三条",
+        "二层仍无水",
+        "已恢复供水",
+        "谢谢",
+        "修复后",
+        "换立管",
+        "水车",
+    ):
         assert free not in said
     openly = repr(timeline.moments(rows(), speech(), confidential=False))
     assert "p-1" not in openly
     for free in ("已换水管", "不归我们", "职责清单第三条", "修复后"):
         assert free in openly
+
+
+def test_a_reason_in_one_language_only_was_written_by_a_person() -> None:
+    by_desk = f.Reason(zh="某某被举报", en="某某被举报")
+    dispatched = kit.dispatched().model_copy(update={"reason": by_desk})
+    shown = timeline.moments(rows([dispatched]), speech("en"), confidential=False)[0].lines[0]
+    assert (shown.text, shown.free) == ("某某被举报", True)
+    assert "某某被举报" not in repr(timeline.moments(rows([dispatched]), speech(), confidential=True))
 
 
 def test_reasons_are_said_in_the_language_chosen() -> None:
@@ -106,12 +126,93 @@ def test_the_progress_along_the_loop(stage: Stage, states: list[str]) -> None:
     assert [step.state for step in timeline.steps(case(stage), rows(), speech())] == states
 
 
+def test_a_withdrawn_case_stopped_where_it_was() -> None:
+    withdrawn = kit.case_fact(f.CaseWithdrawn, Stage.WITHDRAWN, reason="x")
+    shown = timeline.steps(case(Stage.WITHDRAWN), rows([kit.dispatched(), withdrawn]), speech())
+    assert [step.state for step in shown] == ["passed", "stopped", "ahead", "ahead", "ahead"]
+    assert shown[1].stage == "已撤单"
+
+
+def lines(fact: f.Fact, language: str = "zh-CN") -> list[tuple[str, str]]:
+    return [(line.label, line.text) for line in timeline.moments(rows([fact]), speech(language), False)[0].lines]
+
+
+def example(kind: type[f.Fact]) -> f.Fact:
+    return next(fact for fact in kit.EXAMPLES if type(fact) is kind)
+
+
+@pytest.mark.parametrize(
+    ("fact", "said"),
+    [
+        (
+            example(f.CaseRequested),
+            [("理由", "等配件"), ("申请时长", "原时限的 50%"), ("审批单位", "和安区城市治理中心")],
+        ),
+        (
+            example(f.CaseRequestRuled),
+            [
+                ("理由", "封冻期不能开挖"),
+                ("复核日", "2027-03-01 10:30:00"),
+                ("缘由", "挂账一次，不超过一年"),
+                ("依据", "办理规程第十二条"),
+            ],
+        ),
+        (
+            example(f.CaseListed),
+            [
+                ("理由", "分两步改造"),
+                ("台账", "承办件"),
+                ("清单", "阶段性事项清单"),
+                ("节点 1", "换立管，2026-12-03 前"),
+                ("节点 2", "换支管，2027-01-02 前"),
+            ],
+        ),
+        (
+            kit.case_fact(
+                f.CaseListed,
+                Stage.SUSPENDED,
+                case_list=CaseList.UNDERSTANDING,
+                ledger=Ledger.FIXED_DEADLINE,
+                reason="暂无管位",
+                explanation="明年随道路改造",
+                explained_at=NOW,
+                review_at=NOW + timedelta(days=1),
+            ),
+            [
+                ("理由", "暂无管位"),
+                ("解释", "明年随道路改造"),
+                ("台账", "限时件"),
+                ("清单", "谅解清单"),
+                ("已向诉求人说明", "2026-11-23 10:30:00"),
+                ("复核日", "2026-11-24 10:30:00"),
+            ],
+        ),
+        (example(f.CaseCommented), [("备注", "水车在北门")]),
+        (example(f.CaseHandedOver), [("理由", "机构改革")]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_fact_says_beyond_its_sentence(fact: f.Fact, said: list[tuple[str, str]]) -> None:
+    assert lines(fact) == said
+
+
+def test_who_leads_and_who_helps_is_said_where_there_are_several() -> None:
+    assert ("牵头", "和安供水公司") in lines(kit.dispatched(WATER, kit.HOUSING))
+    assert ("协办", "区住建委") in lines(kit.dispatched(WATER, kit.HOUSING))
+    assert "牵头" not in dict(lines(kit.dispatched(WATER)))
+
+
+def test_what_was_decided_and_why_it_was_allowed_are_said_once_where_they_are_the_same() -> None:
+    same = kit.dispatched().model_copy(update={"why": kit.REASON})
+    assert [text for _, text in lines(same)].count("供水归供水公司") == 1
+
+
 # --- clocks ---
 
 
-def clock(now_after: timedelta, **values: Any) -> timeline.Clock:
+def clock(now_after: timedelta, obligation: Obligation = Obligation.HANDLE, **values: Any) -> timeline.Clock:
     deadline = Deadline(
-        obligation=Obligation.HANDLE,
+        obligation=obligation,
         unit=WATER,
         started_at=NOW,
         warn_at=NOW + timedelta(minutes=80),
@@ -145,7 +246,34 @@ def test_a_clock_by_what_is_used_of_it(
     assert found.running == (ended is None)
 
 
-def test_running_clocks_come_first_the_most_pressing_on_top() -> None:
+@pytest.mark.parametrize("obligation", [Obligation.ARCHIVE, Obligation.REVIEW])
+@pytest.mark.parametrize(
+    ("minutes", "ended", "state", "lamp", "text"),
+    [
+        (0, None, "armed", "appointed", "还有 1 小时 40 分"),
+        (90, None, "armed", "appointed", "还有 10 分"),
+        (160, None, "overdue", "appointed", "日期已到"),
+        (500, 101, "met", "appointed", "日期已到"),
+        (500, 20, "cancelled", "off", "不再计算"),
+    ],
+)
+def test_nobody_is_late_when_an_appointed_day_comes(
+    obligation: Obligation, minutes: int, ended: int | None, state: str, lamp: str, text: str
+) -> None:
+    ended_at = None if ended is None else NOW + timedelta(minutes=ended)
+    found = clock(timedelta(minutes=minutes), obligation=obligation, state=state, ended_at=ended_at)
+    assert (found.lamp, found.text) == (lamp, text)
+
+
+def test_a_paused_clock_stands_where_it_stood() -> None:
+    paused: dict[str, Any] = {"state": "paused", "paused_at": NOW + timedelta(minutes=25)}
+    found = clock(timedelta(minutes=500), left=timedelta(minutes=75), **paused)
+    assert (found.lamp, found.used, found.text, found.running) == ("off", 25, "暂停，还剩 1 小时 15 分", False)
+    late = clock(timedelta(minutes=500), overdue_at=NOW + timedelta(minutes=100), **paused)
+    assert late.text == "暂停，此前已超时"
+
+
+def test_running_clocks_come_first_the_most_pressing_on_top_and_appointed_days_last() -> None:
     def one(obligation: Obligation, due: int, ended: int | None) -> Deadline:
         at = None if ended is None else NOW + timedelta(minutes=ended)
         return Deadline(
@@ -153,33 +281,16 @@ def test_running_clocks_come_first_the_most_pressing_on_top() -> None:
         )
 
     deadlines = [
+        one(Obligation.REVIEW, 5, None),
         one(Obligation.SIGN_IN, 10, 5),
         one(Obligation.HANDLE, 90, None),
         one(Obligation.FIRST_CONTACT, 30, None),
     ]
     shown = timeline.clocks(deadlines, speech("en"), NOW)
-    assert [clock.obligation for clock in shown] == ["first contact", "handling", "sign-in"]
+    assert [clock.obligation for clock in shown] == ["first contact", "handling", "review", "sign-in"]
 
 
-# --- units and verdicts ---
-
-
-def test_each_units_part_as_the_facts_leave_it() -> None:
-    story: list[f.Fact] = [
-        kit.dispatched(WATER, kit.HOUSING),
-        kit.of_unit(f.CaseSignedIn, Stage.HANDLING),
-        kit.of_unit(f.CaseUnitDone, Stage.HANDLED, result="好"),
-    ]
-    parts = [(part.unit, part.state) for part in timeline.unit_parts(rows(story))]
-    assert parts == [(WATER, "done"), (kit.HOUSING, "assigned")]
-
-
-@pytest.mark.parametrize(("upheld", "state"), [(True, "released"), (False, "assigned")])
-def test_a_refusal_releases_the_unit_or_leaves_it(upheld: bool, state: str) -> None:
-    refused = kit.of_unit(f.CaseRefused, Stage.REFUSAL_REVIEW, reason="x", basis="y", count=1)
-    ruled = kit.of_unit(f.CaseRefusalRuled, Stage.DISPATCHED, upheld=upheld, reason="z")
-    assert [part.state for part in timeline.unit_parts(rows([kit.dispatched(), refused]))] == ["refused"]
-    assert [part.state for part in timeline.unit_parts(rows([kit.dispatched(), refused, ruled]))] == [state]
+# --- verdicts ---
 
 
 def test_verdicts_round_by_round() -> None:
@@ -200,3 +311,8 @@ def test_verdicts_round_by_round() -> None:
 def test_the_answer_is_that_of_the_last_closing() -> None:
     assert timeline.answer(rows([kit.closed("一"), kit.closed("二，电话13812345678")])) == "二，电话138****5678"
     assert timeline.answer(rows([kit.dispatched()])) == ""
+
+
+def test_whose_time_it_was_is_what_the_last_end_stated() -> None:
+    assert timeline.accounts(rows([kit.closed()])) == kit.ACCOUNTS
+    assert timeline.accounts(rows([kit.dispatched()])) == ()

@@ -3,11 +3,20 @@
 import pytest
 
 from services.workbench.languages import CATALOGUES
-from services.workbench.words import WORDS, About, Tone, masked, sentence, title_of, tone
+from services.workbench.words import WORDS, About, Tone, is_news, masked, sentence, title_of, tone
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import Obligation, Satisfaction, Source, Stage
+from shared.contracts.vocabulary import (
+    CaseList,
+    DispatchCause,
+    Ledger,
+    Obligation,
+    RequestKind,
+    Satisfaction,
+    Source,
+    Stage,
+)
 from tests.unit.workbench import kit
-from tests.unit.workbench.kit import NUMBER, WATER, speech
+from tests.unit.workbench.kit import COMMUNITY, HOUSING, NOW, NUMBER, STREET, WATER, speech
 
 ABOUT = About(NUMBER, "3号楼停水")
 LOGGED = [fact for name, fact in f.FACTS.items() if name.split(".")[2] in kit.SERVICE_OF]
@@ -64,6 +73,83 @@ def test_every_fact_is_one_sentence(fact: f.Fact, language: str) -> None:
             "Red lamp: He'an Water, sign-in overdue: 3号楼停水",
         ),
         (
+            kit.handed_out(DispatchCause.REFUSAL_UPHELD, (), begun=(HOUSING,)),
+            "退单成立，改派 区住建委：3号楼停水",
+            "Refusal upheld, now 区住建委: 3号楼停水",
+        ),
+        (
+            kit.handed_out(DispatchCause.TRANSFERRED, (), begun=(HOUSING,), released=(WATER,)),
+            "和安供水公司 转由 区住建委 办理：3号楼停水",
+            "Transferred from He'an Water to 区住建委: 3号楼停水",
+        ),
+        (
+            kit.handed_out(DispatchCause.JOINED, (WATER,), begun=(HOUSING,)),
+            "增加 区住建委 协办：3号楼停水",
+            "区住建委 joined as co-handler: 3号楼停水",
+        ),
+        (
+            kit.handed_out(DispatchCause.RELEASED, (WATER,), released=(HOUSING,)),
+            "区住建委 不再承办：3号楼停水",
+            "区住建委 released: 3号楼停水",
+        ),
+        (
+            kit.handed_out(DispatchCause.LEAD_CHANGED, (HOUSING, WATER)),
+            "改由 区住建委 牵头：3号楼停水",
+            "区住建委 leads from now on: 3号楼停水",
+        ),
+        (
+            kit.handed_out(DispatchCause.DESIGNATED, (WATER,)),
+            "会商指定：3号楼停水 → 由 和安供水公司 办理，不得再退",
+            "Designated: 3号楼停水 → He'an Water, no further refusal",
+        ),
+        (
+            kit.of_unit(
+                f.CaseRequestRuled, Stage.HANDLING, kind=RequestKind.EXTENSION, approved=False, reason="理由不足"
+            ),
+            "和安供水公司 延期未获准，时限照旧：3号楼停水",
+            "Extension not approved, He'an Water keeps its limit: 3号楼停水",
+        ),
+        (
+            kit.case_fact(
+                f.CaseListed,
+                Stage.SUSPENDED,
+                case_list=CaseList.UNDERSTANDING,
+                ledger=Ledger.FIXED_DEADLINE,
+                reason="x",
+                review_at=NOW,
+            ),
+            "列入谅解清单，2026-11-23 复核：3号楼停水",
+            "Put on the list “to be understood”, review on 2026-11-23: 3号楼停水",
+        ),
+        (
+            kit.case_fact(
+                f.CaseHandedOver,
+                Stage.CHECKING,
+                before=COMMUNITY,
+                unit=STREET,
+                matter=kit.matter(),
+                reason=kit.REASON,
+            ),
+            "机构调整，湖畔社区 的吹哨由 东湖街道 承接：3号楼停水",
+            "Units changed, Donghu Street is the whistle-blower in place of Hupan: 3号楼停水",
+        ),
+        (
+            kit.case_fact(
+                f.CaseCorrected,
+                Stage.HANDLING,
+                matter=kit.matter(),
+                changed=("address", "a_field_of_tomorrow"),
+                reason="x",
+            ),
+            "更正地点、a_field_of_tomorrow：3号楼停水",
+            "Corrected: Place, a_field_of_tomorrow: 3号楼停水",
+        ),
+        (
+            kit.deadline(f.DeadlineOverdue, Obligation.ARCHIVE),
+            "归档日已到：3号楼停水",
+            "The date of archiving has come: 3号楼停水",
+        ),
+        (
             f.FeedbackResidentAnswered(
                 round=1, contacted=True, solved=False, satisfaction=Satisfaction.UNSATISFIED, actor=kit.actor()
             ),
@@ -75,6 +161,38 @@ def test_every_fact_is_one_sentence(fact: f.Fact, language: str) -> None:
 def test_in_the_words_of_the_field(fact: f.Fact, chinese: str, english: str) -> None:
     assert sentence(fact, speech(), ABOUT) == chinese
     assert sentence(fact, speech("en"), ABOUT) == english
+
+
+@pytest.mark.parametrize("cause", [None, *DispatchCause])
+def test_every_cause_of_a_dispatch_can_be_said(cause: DispatchCause | None) -> None:
+    fact = kit.dispatched().model_copy(update={"cause": cause})
+    for language in CATALOGUES:
+        assert "{" not in sentence(fact, speech(language), ABOUT)
+
+
+@pytest.mark.parametrize("kind", RequestKind)
+@pytest.mark.parametrize("approved", [True, False])
+def test_only_a_suspension_is_a_step_back(kind: RequestKind, approved: bool) -> None:
+    ruled = kit.of_unit(
+        f.CaseRequestRuled, Stage.HANDLING, kind=kind, approved=approved, reason="x", until=NOW, share=0.5
+    )
+    suspended = approved and kind is RequestKind.SUSPENSION
+    assert tone(ruled, speech()) is (Tone.BACK if suspended else Tone.PLAIN)
+
+
+@pytest.mark.parametrize("kind", [f.DeadlineWarned, f.DeadlineOverdue])
+@pytest.mark.parametrize("obligation", Obligation)
+def test_an_appointed_day_lights_no_lamp_and_is_no_news(kind: type[f.DeadlineFact], obligation: Obligation) -> None:
+    fact = kit.deadline(kind, obligation)
+    appointed = obligation in (Obligation.ARCHIVE, Obligation.REVIEW)
+    assert (tone(fact, speech()) is Tone.PLAIN) == appointed
+    assert is_news(fact) == (kind is f.DeadlineWarned and not appointed)
+
+
+def test_every_field_of_a_matter_has_a_name() -> None:
+    for name in f.Matter.model_fields:
+        for language in CATALOGUES:
+            assert speech(language).field(name) != name
 
 
 def test_a_confidential_matter_keeps_its_title_to_itself() -> None:

@@ -1,0 +1,102 @@
+"""Asks a running service as an operator, for the commands: one request, or the command ends with what was said."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from deploy.local.errors import StackError
+from deploy.local.places import DEFAULT_FOLDER
+from deploy.local.stack import LocalStack
+from shared.contracts.vocabulary import ActorKind
+from shared.runtime.identity import Identity, issue
+
+LOG_SERVICES = ("intake", "router", "sla", "feedback")
+
+Folder = Annotated[Path, typer.Option(help="folder of the local stack; CHUISHAO_<SERVICE>_URL wins over it")]
+
+_errors = Console(stderr=True)
+
+
+def ask(
+    method: str,
+    service: str,
+    path: str,
+    folder: Path = DEFAULT_FOLDER,
+    body: object = None,
+    *,
+    file: bytes | None = None,
+    params: Mapping[str, str] | None = None,
+    seconds: float = 30,
+) -> dict[str, Any]:
+    """One request as an operator: `body` as JSON, or a `file` as it is. A no, or no answer, ends the command."""
+    try:
+        answer = httpx.request(
+            method,
+            _url(service, folder) + path,
+            headers={"Authorization": f"Bearer {_bearer(folder)}"}
+            | ({"Content-Type": "application/octet-stream"} if file is not None else {}),
+            json=body,
+            content=file,
+            params=params,
+            timeout=seconds,
+            trust_env=False,
+        )
+    except (StackError, httpx.TransportError) as error:
+        typer.echo(f"chuishao: {service} does not answer: {error}. Is it running? See `make status`.", err=True)
+        raise typer.Exit(1) from None
+    if not answer.is_success:
+        _tell(answer)
+        raise typer.Exit(1)
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def signing_key(folder: Path) -> str:
+    return os.environ.get("CHUISHAO_SIGNING_KEY") or LocalStack(folder).environment()["CHUISHAO_SIGNING_KEY"]
+
+
+def _bearer(folder: Path) -> str:
+    identity = Identity(kind=ActorKind.STAFF, person="operator", operator=True)
+    return issue(identity, signing_key(folder), datetime.now(UTC), timedelta(minutes=5))
+
+
+def _url(service: str, folder: Path) -> str:
+    if service not in LOG_SERVICES:
+        raise typer.BadParameter(f"{service} is none of {', '.join(LOG_SERVICES)}")
+    return os.environ.get(f"CHUISHAO_{service.upper()}_URL") or LocalStack(folder).addresses.services[service]
+
+
+def _tell(answer: httpx.Response) -> None:
+    """A refusal in both languages, with a row for each fault where it lists them."""
+    try:
+        said = answer.json()
+    except ValueError:
+        said = {"detail_en": answer.text}
+    typer.echo(f"chuishao: {answer.status_code} {said.get('detail', '')} {said.get('detail_en', '')}", err=True)
+    if said.get("errors"):
+        show_faults(said["errors"])
+
+
+def show_faults(faults: list[dict[str, Any]], title: str = "") -> None:
+    """Faults of a file as a table: where, why, and what to do."""
+    table = Table(
+        "line 行",
+        Column("entry 条目", overflow="fold"),
+        "field 字段",
+        Column("why 原因", overflow="fold"),
+        title=title or None,
+        show_lines=True,
+    )
+    for fault in faults:
+        why = "\n".join(filter(None, (fault.get("why_zh"), fault.get("why_en") or fault.get("why"))))
+        where = (str(fault.get("line") or ""), fault.get("entry", ""), fault.get("field", ""))
+        table.add_row(*map(Text, (*where, why)))
+    _errors.print(table)

@@ -1,0 +1,305 @@
+"""Scenes: what the plain road of a case does not show, played in order by those it takes.
+
+A scene begins when a case's first lead is told of it, before it has signed in. It plays the hub, the whistle-blower
+and the lead; whoever joins acts by itself as on any case, unless the scene holds it back. When the scene has ended
+the lead goes on as on any case. Units speak on their topics, the others at the router's door.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, TypeAlias
+from uuid import UUID, uuid5
+
+from deploy.demo.doors import Doors
+from deploy.demo.people import EXPLANATION, REFUSAL_BASIS, REFUSAL_REASON, REQUEST_BASIS, REQUEST_REASON
+from deploy.demo.seen import Seen, Sight
+from shared.contracts import facts as f
+from shared.contracts.vocabulary import CaseList, RequestKind, Urgency
+
+PAUSE = timedelta(seconds=4)
+"""How long a case is suspended in the rehearsal."""
+FOUND_WITHIN_SECONDS = 15.0
+"""A duplicate that is proposed later is not merged any more."""
+
+
+class Company(Protocol):
+    """What a scene needs of the others."""
+
+    doors: Doors
+    sight: Sight
+
+    @property
+    def hub(self) -> str: ...
+
+    def another(self, case_id: UUID) -> str:
+        """A unit that could handle this case and has no part in it."""
+        ...
+
+    async def report(self, case_id: UUID, unit: str, report: f.Report) -> None:
+        """What a unit says on its own topic."""
+        ...
+
+    def hold_back(self, case_id: UUID, unit: str) -> None:
+        """This unit does nothing about this case until it is let go."""
+        ...
+
+    def let_go(self, case_id: UUID, unit: str) -> None:
+        """Now it acts as on any case."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One case with its first lead, and the means to play on it."""
+
+    company: Company
+    case_id: UUID
+    matter: f.Matter
+    lead: str
+
+    async def ask(self, what: str, body: dict[str, Any], who: str | None = None) -> bool:
+        """At the router's door, by the hub or another unit. False where a deadline was faster."""
+        doors = self.company.doors
+        told = await doors.post(
+            "router",
+            f"/cases/{self.case_id}/{what}",
+            doors.staff(who or self.company.hub),
+            body,
+            key=str(uuid5(self.case_id, f"{what}/{body}")),
+            may_be_late=True,
+        )
+        return bool(told)
+
+    async def report(self, report: f.Report) -> None:
+        await self.company.report(self.case_id, self.lead, report)
+
+    async def until(self, shows: Callable[[Seen], bool]) -> Seen:
+        return await self.company.sight.until(self.case_id, shows)
+
+    async def after(self, *kinds: type[f.CaseFact], or_refused: type[f.Report] | None = None) -> bool:
+        """Wait for one of these facts; False where the router took back the report that asked for it."""
+
+        def shows(seen: Seen) -> bool:
+            return any(seen.facts[kind] for kind in kinds) or (or_refused is not None and seen.refused[or_refused] > 0)
+
+        seen = await self.until(shows)
+        return any(seen.facts[kind] for kind in kinds)
+
+    async def sign_in(self) -> None:
+        await self.report(f.ReportSignedIn(person=f"staff-of-{self.lead}"))
+        await self.until(lambda seen: self.lead not in seen.parts or seen.parts[self.lead].signed_in)
+
+    async def join(self, unit: str) -> bool:
+        """The hub brings in a co-handler."""
+        if not await self.ask("join", {"units": [unit], "reason": "涉及多个单位职责，增加协办单位。"}):
+            return False
+        await self.until(lambda seen: unit in seen.parts)
+        return True
+
+
+Play: TypeAlias = Callable[[Scene], Coroutine[Any, Any, None]]
+Merging: TypeAlias = Callable[[Scene, UUID], Coroutine[Any, Any, None]]
+
+
+# --- joint handling ---------------------------------------------------------------------------------------
+
+
+async def joint_by_hub(scene: Scene) -> None:
+    await scene.sign_in()
+    await scene.join(scene.company.another(scene.case_id))
+
+
+async def co_handler_released(scene: Scene) -> None:
+    helper = scene.company.another(scene.case_id)
+    scene.company.hold_back(scene.case_id, helper)
+    await scene.sign_in()
+    if await scene.join(helper) and not await scene.ask("release", {"unit": helper, "reason": "不再需要协办。"}):
+        scene.company.let_go(scene.case_id, helper)
+
+
+async def transferred(scene: Scene) -> None:
+    """The lead's place goes to another unit, which acts by itself."""
+    await scene.sign_in()
+    other = scene.company.another(scene.case_id)
+    if await scene.ask("transfer", {"to": other, "reason": "管辖范围调整，转由该单位办理。"}):
+        await scene.until(lambda seen: scene.lead not in seen.parts)
+
+
+async def lead_changed(scene: Scene) -> None:
+    other = scene.company.another(scene.case_id)
+    scene.company.hold_back(scene.case_id, other)
+    await scene.sign_in()
+    if await scene.join(other) and await scene.ask("lead", {"unit": other, "reason": "主要责任在该单位，变更牵头。"}):
+        await scene.until(lambda seen: seen.lead == other or other not in seen.parts)
+    scene.company.let_go(scene.case_id, other)
+
+
+async def co_handler_refuses(scene: Scene) -> None:
+    """While its refusal is argued the lead signs in as if nothing were; then the hub brings in another."""
+    helper = scene.company.another(scene.case_id)
+    scene.company.hold_back(scene.case_id, helper)
+    if not await scene.join(helper):
+        return
+    refusal = f.ReportRefused(reason=REFUSAL_REASON, basis=REFUSAL_BASIS)
+    await scene.company.report(scene.case_id, helper, refusal)
+    argued = await scene.after(f.CaseRefused, or_refused=f.ReportRefused)
+    await scene.sign_in()
+    other = scene.company.another(scene.case_id)
+    ruling = {"upheld": True, "reason": "退单理由成立，改派。", "units": [other]}
+    if argued and await scene.ask("rule-on-refusal", ruling):
+        await scene.until(lambda seen: helper not in seen.parts)
+    else:
+        scene.company.let_go(scene.case_id, helper)
+
+
+# --- time -------------------------------------------------------------------------------------------------
+
+
+async def _asked(scene: Scene, asked: f.ReportAsked, ruling: dict[str, Any]) -> bool:
+    await scene.sign_in()
+    await scene.report(asked)
+    if not await scene.after(f.CaseRequested, or_refused=f.ReportAsked):
+        return False
+    return await scene.ask("rule-on-request", ruling) and await scene.after(f.CaseRequestRuled)
+
+
+async def extension_approved(scene: Scene) -> None:
+    asked = f.ReportAsked(kind=RequestKind.EXTENSION, reason=REQUEST_REASON, basis=REQUEST_BASIS, share=0.5)
+    await _asked(scene, asked, {"approved": True, "reason": "情况属实，同意延期。"})
+
+
+async def extension_not_approved(scene: Scene) -> None:
+    asked = f.ReportAsked(kind=RequestKind.EXTENSION, reason=REQUEST_REASON, basis=REQUEST_BASIS, share=1)
+    await _asked(scene, asked, {"approved": False, "reason": "理由不充分，请按期办结。"})
+
+
+async def suspended(scene: Scene) -> None:
+    until = datetime.now(UTC) + PAUSE
+    asked = f.ReportAsked(kind=RequestKind.SUSPENSION, reason=REQUEST_REASON, basis=REQUEST_BASIS, until=until)
+    if await _asked(scene, asked, {"approved": True, "reason": "同意挂账，到期复核。"}):
+        await scene.after(f.CaseResumed)
+
+
+async def resumed_by_order(scene: Scene) -> None:
+    until = datetime.now(UTC) + timedelta(days=30)
+    asked = f.ReportAsked(kind=RequestKind.SUSPENSION, reason=REQUEST_REASON, basis=REQUEST_BASIS, until=until)
+    if await _asked(scene, asked, {"approved": True, "reason": "同意挂账，到期复核。"}):
+        await scene.ask("resume", {"reason": "配件已到货，恢复办理。"})
+        await scene.after(f.CaseResumed)
+
+
+async def understanding(scene: Scene) -> None:
+    await scene.sign_in()
+    now = datetime.now(UTC)
+    body = {
+        "case_list": CaseList.UNDERSTANDING.value,
+        "reason": "目前不具备实施条件。",
+        "explanation": EXPLANATION,
+        "explained_at": (now - timedelta(minutes=5)).isoformat(),
+        "review_at": (now + PAUSE).isoformat(),
+    }
+    if await scene.ask("list", body):
+        await scene.after(f.CaseResumed)
+
+
+async def phased(scene: Scene) -> None:
+    await scene.sign_in()
+    now = datetime.now(UTC)
+    steps = [
+        {"number": number, "title": title, "due_at": (now + number * 5 * PAUSE).isoformat()}
+        for number, title in enumerate(("完成现场勘测和方案", "完成施工和验收"), start=1)
+    ]
+    body = {"case_list": CaseList.PHASED.value, "reason": "须分阶段实施。", "milestones": steps}
+    if not await scene.ask("list", body):
+        return
+    for number in (1, 2):
+        await scene.report(f.ReportMilestoneReached(milestone=number, note="该阶段已按计划完成。"))
+    await scene.until(lambda seen: seen.facts[f.CaseMilestoneReached] + seen.refused[f.ReportMilestoneReached] >= 2)
+
+
+# --- what is said about a case -----------------------------------------------------------------------------
+
+
+async def supervised(scene: Scene) -> None:
+    """It ends when the unit has finished."""
+    await scene.sign_in()
+    await scene.ask("supervise", {"reason": "群众反映强烈，列入督办。"})
+
+
+async def supervision_lifted(scene: Scene) -> None:
+    await scene.sign_in()
+    if await scene.ask("supervise", {"unit": scene.lead, "reason": "进展缓慢，列入督办。"}):
+        await scene.ask("end-supervision", {"unit": scene.lead, "reason": "整改到位，解除督办。"})
+
+
+async def raised(scene: Scene) -> None:
+    body = {"urgency": Urgency.URGENT.value, "reason": "影响范围扩大。"}
+    await scene.ask("priority", body, who=scene.matter.whistle_blower)
+
+
+async def corrected(scene: Scene) -> None:
+    body = {"address": f"{scene.matter.address}（西侧）", "reason": "现场核对后更正地址。"}
+    await scene.ask("correct", body, who=scene.matter.whistle_blower)
+
+
+async def commented(scene: Scene) -> None:
+    await scene.ask("comment", {"text": "居民希望周末上门。"}, who=scene.matter.whistle_blower)
+    await scene.sign_in()
+    await scene.report(f.ReportCommented(text="已与物业约定周六上午入户。"))
+    await scene.until(lambda seen: seen.facts[f.CaseCommented] + seen.refused[f.ReportCommented] >= 2)
+
+
+async def withdrawn(scene: Scene) -> None:
+    """By the whistle-blower, while nobody has signed in."""
+    if await scene.ask("withdraw", {"reason": "问题已自行解决。"}, who=scene.matter.whistle_blower):
+        await scene.until(lambda seen: seen.over)
+
+
+# --- duplicates ---------------------------------------------------------------------------------------------
+
+
+async def merged(scene: Scene, into: UUID) -> None:
+    """It is proposed, the hub merges, and it waits for the other's answer."""
+    try:
+        async with asyncio.timeout(FOUND_WITHIN_SECONDS):
+            await scene.after(f.CaseDuplicateFound)
+    except TimeoutError:
+        return
+    if await scene.ask("merge", {"into": str(into), "reason": "同一地点同一问题，合并办理。"}):
+        await scene.after(f.CaseMerged)
+
+
+async def unmerged(scene: Scene, into: UUID) -> None:
+    """It turns out to be another matter: it is dispatched again."""
+    await merged(scene, into)
+    if await scene.ask("unmerge", {"reason": "经核对不是同一问题，撤销并案。"}):
+        await scene.after(f.CaseUnmerged)
+
+
+PLAYS: tuple[Play, ...] = (
+    joint_by_hub,
+    extension_approved,
+    transferred,
+    suspended,
+    co_handler_refuses,
+    phased,
+    raised,
+    lead_changed,
+    understanding,
+    withdrawn,
+    extension_not_approved,
+    supervised,
+    co_handler_released,
+    corrected,
+    resumed_by_order,
+    commented,
+    supervision_lifted,
+)
+"""In this order, over and over."""
+
+
+def fits(matter: f.Matter) -> bool:
+    """Whether there is time for a scene: what is critical or urgent is done at once, and is never extended."""
+    return matter.urgency in (Urgency.NORMAL, Urgency.COMPLEX)
