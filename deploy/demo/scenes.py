@@ -20,6 +20,7 @@ from shared.contracts.vocabulary import CaseList, RequestKind, Urgency
 
 PAUSE = timedelta(seconds=4)
 """How long a case is suspended in the rehearsal."""
+SUSPENDED = {"approved": True, "reason": "同意挂账，到期复核。"}
 FOUND_WITHIN_SECONDS = 15.0
 """A duplicate that is proposed later is not merged any more."""
 
@@ -157,35 +158,32 @@ async def co_handler_refuses(scene: Scene) -> None:
 # --- time -------------------------------------------------------------------------------------------------
 
 
-async def _asked(scene: Scene, asked: f.ReportAsked, ruling: dict[str, Any]) -> bool:
+async def _asked(
+    scene: Scene, kind: RequestKind, ruling: dict[str, Any], share: float | None = None, pause: timedelta | None = None
+) -> bool:
     await scene.sign_in()
-    await scene.report(asked)
+    until = datetime.now(UTC) + pause if pause is not None else None
+    await scene.report(f.ReportAsked(kind=kind, reason=REQUEST_REASON, basis=REQUEST_BASIS, share=share, until=until))
     if not await scene.after(f.CaseRequested, or_refused=f.ReportAsked):
         return False
     return await scene.ask("rule-on-request", ruling) and await scene.after(f.CaseRequestRuled)
 
 
 async def extension_approved(scene: Scene) -> None:
-    asked = f.ReportAsked(kind=RequestKind.EXTENSION, reason=REQUEST_REASON, basis=REQUEST_BASIS, share=0.5)
-    await _asked(scene, asked, {"approved": True, "reason": "情况属实，同意延期。"})
+    await _asked(scene, RequestKind.EXTENSION, {"approved": True, "reason": "情况属实，同意延期。"}, share=0.5)
 
 
 async def extension_not_approved(scene: Scene) -> None:
-    asked = f.ReportAsked(kind=RequestKind.EXTENSION, reason=REQUEST_REASON, basis=REQUEST_BASIS, share=1)
-    await _asked(scene, asked, {"approved": False, "reason": "理由不充分，请按期办结。"})
+    await _asked(scene, RequestKind.EXTENSION, {"approved": False, "reason": "理由不充分，请按期办结。"}, share=1)
 
 
 async def suspended(scene: Scene) -> None:
-    until = datetime.now(UTC) + PAUSE
-    asked = f.ReportAsked(kind=RequestKind.SUSPENSION, reason=REQUEST_REASON, basis=REQUEST_BASIS, until=until)
-    if await _asked(scene, asked, {"approved": True, "reason": "同意挂账，到期复核。"}):
+    if await _asked(scene, RequestKind.SUSPENSION, SUSPENDED, pause=PAUSE):
         await scene.after(f.CaseResumed)
 
 
 async def resumed_by_order(scene: Scene) -> None:
-    until = datetime.now(UTC) + timedelta(days=30)
-    asked = f.ReportAsked(kind=RequestKind.SUSPENSION, reason=REQUEST_REASON, basis=REQUEST_BASIS, until=until)
-    if await _asked(scene, asked, {"approved": True, "reason": "同意挂账，到期复核。"}):
+    if await _asked(scene, RequestKind.SUSPENSION, SUSPENDED, pause=timedelta(days=30)):
         await scene.ask("resume", {"reason": "配件已到货，恢复办理。"})
         await scene.after(f.CaseResumed)
 

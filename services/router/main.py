@@ -13,6 +13,7 @@ from services.router.api import routes
 from services.router.domain import changes, commands, desk, joint, merging, succession, time_granted
 from services.router.domain.case import Case
 from services.router.domain.district import District
+from services.router.duplicates import propose_duplicates
 from services.router.projection import project
 from services.router.rules_api import rules_routes
 from services.router.settings import RouterSettings
@@ -95,7 +96,7 @@ def with_district(district: Callable[[], District]) -> dict[type, Handler]:
     return {message: bound(handler) for message, handler in HANDLERS.items()} | PASSED_OVER
 
 
-def make_service() -> Service[Case]:
+def make_service(settings: RouterSettings) -> Service[Case]:
     setup = Setup(UNITS, RULES, PROCEDURES)
     district = partial(district_of, setup)
 
@@ -113,9 +114,15 @@ def make_service() -> Service[Case]:
         project=project,
         routes=doors,
         setup=setup,
-        tasks=(partial(keep_topics, setup, KafkaSettings()), follow_merged, partial(hand_over_retired, setup)),
+        tasks=(
+            partial(keep_topics, setup, KafkaSettings()),
+            follow_merged,
+            partial(hand_over_retired, setup),
+            partial(propose_duplicates, setup, settings),
+        ),
     )
 
 
 if __name__ == "__main__":
-    run(make_service(), RouterSettings())
+    settings = RouterSettings()
+    run(make_service(settings), settings)

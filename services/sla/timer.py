@@ -185,7 +185,6 @@ class Timer:
 
     async def _take(self, shards: Collection[int]) -> None:
         """One batch down the road. What cannot be taken is narrowed down and put off, so that the rest goes on."""
-        floors = self._agenda.floors(shards)
         started = self._monotonic()
         found: list[Found] = []
         taken_at: datetime | None = None
@@ -196,6 +195,8 @@ class Timer:
             if not self._watch.observe(now, started):
                 return ()
             self._agenda.taking(shards)
+            # Only now: whoever held the locks before may have written what was due already.
+            floors = self._agenda.floors(shards)
             found = await self._deadlines.claim(transaction, floors, now, self._most, PUT_OFF)
             taken_at = now
             return [_input(one) for one in found]
@@ -206,7 +207,7 @@ class Timer:
             if self._road.store.is_transient(error):
                 raise
             logger.warning("steps could not be taken", most=self._most, error=repr(error))
-            await self._narrow_down(shards, floors)
+            await self._narrow_down(shards)
             return
         if taken_at is None:
             return
@@ -215,13 +216,14 @@ class Timer:
         self._most = min(MOST_AT_ONCE, self._most * 2)
         _measure_taken(found, outcomes, taken_at)
 
-    async def _narrow_down(self, shards: Collection[int], floors: Mapping[int, datetime]) -> None:
+    async def _narrow_down(self, shards: Collection[int]) -> None:
         """Take fewer at once; when it is down to one, leave that one for later."""
         if self._most > 1:
             self._most //= 2
             return
         async with self._road.store.transaction() as transaction:
             await transaction.lock_heads(sorted(shards))
+            floors = self._agenda.floors(shards)
             put_off = await self._deadlines.claim(transaction, floors, transaction.now, 1, PUT_OFF)
         metrics.POSTPONED.inc(len(put_off))
         logger.error("a deadline was put off", deadlines=[str(one) for one in put_off])

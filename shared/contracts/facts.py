@@ -228,6 +228,7 @@ class CaseAccepted(CaseFact):
     note: str = ""
     urgency: Urgency
     category: tuple[str, ...] = ()
+    self_handled: bool = False
 
 
 class CaseDeclined(CaseFact):

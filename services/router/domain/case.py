@@ -19,6 +19,7 @@ from shared.contracts.vocabulary import (
     Role,
     Source,
     Stage,
+    Urgency,
 )
 from shared.runtime.decision import Decision, Refusal
 
@@ -162,6 +163,8 @@ class Case(_Value):
     reworks: int = 0
     missed: tuple[Missed, ...] = ()
     opened_at: datetime
+    accepted_at: datetime | None = None
+    accepted_urgency: Urgency | None = None
     closed_at: datetime | None = None
     answer: str = ""
     evidence: tuple[f.Evidence, ...] = ()
@@ -294,12 +297,21 @@ def opened(case_id: UUID, fact: f.CaseOpened, at: datetime) -> Case:
 def evolve(case: Case, fact: f.CaseFact, at: datetime) -> Case:
     """The case after one more fact. Every change of a case's state is here and in `_changed`."""
     after = _changed(case.model_copy(update={"stage": fact.stage}), fact, at)
-    if after.requests:
-        asking = {one.assignment_id for one in after.present if one.part is Part.SIGNED_IN}
-        after = after.model_copy(
-            update={"requests": tuple(one for one in after.requests if one.assignment_id in asking)}
-        )
+    if after.requests or after.supervised:
+        after = _lapsed(after)
     return _accounted(case, after, at)
+
+
+def _lapsed(case: Case) -> Case:
+    """Without the requests of units that are not at work any more, and the supervision of those that have no part."""
+    asking = {one.assignment_id for one in case.present if one.part is Part.SIGNED_IN}
+    there = {one.unit for one in case.present}
+    return case.model_copy(
+        update={
+            "requests": tuple(one for one in case.requests if one.assignment_id in asking),
+            "supervised": tuple(unit for unit in case.supervised if unit in there),
+        }
+    )
 
 
 def answerable(case: Case) -> str | None:
@@ -360,8 +372,9 @@ def accounts(case: Case) -> tuple[f.UnitAccount, ...]:
 def _changed(case: Case, fact: f.CaseFact, at: datetime) -> Case:
     """The case, already in its new stage, with what else the fact changes."""
     match fact:
-        case f.CaseAccepted(urgency=urgency, category=category):
-            return _matter(case, urgency=urgency, category=category)
+        case f.CaseAccepted():
+            accepted = {"self_handled": fact.self_handled, "accepted_at": at, "accepted_urgency": fact.urgency}
+            return _matter(case, urgency=fact.urgency, category=fact.category).model_copy(update=accepted)
         case f.CaseSentToDesk():
             return case.model_copy(
                 update={

@@ -12,6 +12,9 @@ from operator import add, and_, or_
 from services.router.domain.conditions import Condition, Situation, Span, days_of, minutes_of
 from shared.contracts.units import plain
 
+FEW = 40
+"""So many rules' words are looked for one by one before all are looked for at once."""
+
 
 def bits(places: int) -> Iterator[int]:
     """The places in a set, the first rule first."""
@@ -42,8 +45,21 @@ class Index:
         self.hours = Timed(minutes_of(one.hours) for one in conditions)
         self.dates = Timed(days_of(one.dates) for one in conditions)
 
-    def holding(self, found: Situation) -> int:
-        """The set of conditions that hold."""
+    def holding(self, found: Situation) -> Iterator[int]:
+        """The places of the conditions that hold, in order.
+
+        Mostly one of the first decides: their words are looked for one by one, and only after some of them those of
+        all the others at once.
+        """
+        places = self._but_for_words(found)
+        for tried, place in enumerate(bits(places)):
+            if tried == FEW:
+                yield from bits(self._with_words(found, places >> place << place))
+                return
+            if self.keyword_words.fit(place, found.text) and not self.not_keyword_words.any_in(place, found.text):
+                yield place
+
+    def _but_for_words(self, found: Situation) -> int:
         matter = found.matter
         places = self.category.any_of(found.categories)
         places &= self.region.any_of(found.regions)
@@ -56,11 +72,16 @@ class Index:
         places &= self.hours.at(found.minute)
         places &= self.dates.at(found.at.toordinal())
         about = self.respondent.any_of(found.respondent_names)
-        about |= self.respondent_words.in_text(found.respondent, places & ~about)
-        places &= about
-        asking = places & ~self.keywords.without
-        places = places & self.keywords.without | self.keyword_words.in_text(found.text, asking)
-        return places & ~self.not_keyword_words.in_text(found.text, places & ~self.not_keywords.without)
+        if places & ~about and found.respondent:
+            about |= self.respondent_words.in_text(found.respondent)
+        return places & about
+
+    def _with_words(self, found: Situation, places: int) -> int:
+        if places & ~self.keywords.without:
+            places &= self.keywords.without | self.keyword_words.in_text(found.text)
+        if places & ~self.not_keywords.without:
+            places &= ~self.not_keyword_words.in_text(found.text)
+        return places
 
 
 def _asked(answer: bool | None) -> tuple[bool, ...]:
@@ -89,11 +110,10 @@ class Named:
 
 
 class Words:
-    """Which rules name a word that is in a text. Few rules' words are looked for one by one; those of many at once,
-    by up to three signs that a word begins with.
-    """
+    """Which rules name a word that is in a text: one rule, or all of them by one look over the text.
 
-    FEW = 40
+    The latter goes by up to three signs in a row that a word begins with.
+    """
 
     def __init__(self, words: Sequence[Sequence[str]]) -> None:
         self._of_rule = words
@@ -103,16 +123,21 @@ class Words:
                 alike = self._by_beginning.setdefault(word[:3], {})
                 alike[word] = alike.get(word, 0) | 1 << place
 
-    def in_text(self, text: str, among: int) -> int:
-        """Those of these rules that name a word in this text."""
-        if among.bit_count() <= self.FEW:
-            return sum(1 << place for place in bits(among) if any(word in text for word in self._of_rule[place]))
+    def any_in(self, place: int, text: str) -> bool:
+        return any(word in text for word in self._of_rule[place])
+
+    def fit(self, place: int, text: str) -> bool:
+        """Whether a rule that names words names one of this text."""
+        return not self._of_rule[place] or self.any_in(place, text)
+
+    def in_text(self, text: str) -> int:
+        """The rules that name a word of this text."""
         places = 0
         for beginning in self._by_beginning.keys() & _pieces(text):
             for word, naming in self._by_beginning[beginning].items():
                 if word == beginning or word in text:
                     places |= naming
-        return places & among
+        return places
 
 
 def _pieces(text: str) -> set[str]:

@@ -48,11 +48,13 @@ class Followed(BaseModel):
 
 def propose(case: Case, proposed: Proposed, now: datetime) -> Decision[Case]:
     """疑似重复, on the case for a person to see. Said again only where it has changed."""
-    known = {one.case_id for one in case.candidates}
-    if case.is_final or case.merged_into is not None or {one.case_id for one in proposed.candidates} <= known:
+    if case.is_final or case.merged_into is not None:
+        return nothing(f"it stands in {case.stage}")
+    both = {one.case_id: one for one in (*proposed.candidates, *case.candidates)}
+    best = tuple(sorted(both.values(), key=_most_alike)[:MOST_CANDIDATES])
+    if {one.case_id for one in best} == {one.case_id for one in case.candidates}:
         return nothing("nothing new")
-    ranked = sorted({one.case_id: one for one in (*case.candidates, *proposed.candidates)}.values(), key=_most_alike)
-    fact = f.CaseDuplicateFound(**case.heading(case.stage, RULE), candidates=tuple(ranked[:MOST_CANDIDATES]))
+    fact = f.CaseDuplicateFound(**case.heading(case.stage, RULE), candidates=best)
     return decided(case, [fact], now)
 
 

@@ -78,6 +78,7 @@ def accept(
         note=note,
         urgency=urgency or case.matter.urgency,
         category=case.matter.category if category is None else category,
+        self_handled=self_handled,
     )
     following = dispatch_by_rule(evolve(case, accepted, now), self_handled, district, now)
     return decided(case, [accepted, *following], now)

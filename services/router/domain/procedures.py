@@ -240,29 +240,35 @@ class Permit:
 
 
 def asker(actor: f.Actor, case: Case, tree: UnitTree, about: Assignment | None = None) -> Asker:
-    """Who somebody is to a case. `about` is the assignment it is about; without, any of the case's."""
+    """Who somebody is to a case. `about` is the assignment it is about; without, any of the case's.
+
+    Staff of a unit that is gone speak for whoever took over, too.
+    """
     is_: set[Who] = set()
-    unit = actor.unit
     if actor.kind is ActorKind.HOTLINE and case.matter.source is Source.HOTLINE_12345:
         is_.add(Who.HOTLINE)
-    if actor.kind is ActorKind.STAFF and unit is not None:
-        parts = [about] if about is not None else list(case.present)
-        unit = tree.present(unit, case.matter.region, case.matter.category) or unit
-        if unit == tree.hub.code:
-            is_.add(Who.HUB)
-        if unit == case.matter.whistle_blower:
-            is_.add(Who.WHISTLE_BLOWER)
-        own = [one for one in parts if unit == one.unit or tree.may_act_for(one.unit, unit)]
-        if own:
-            is_.add(Who.HANDLER)
-        if any(one == case.lead for one in own):
-            is_.add(Who.LEAD)
-        if any(
-            one.unit != unit and (tree.is_within(one.unit, unit) or tree.supervisor(one.unit).code == unit)
-            for one in parts
-        ):
-            is_.add(Who.SUPERVISOR)
+    if actor.kind is ActorKind.STAFF and actor.unit is not None:
+        heir = tree.present(actor.unit, case.matter.region, case.matter.category)
+        for unit in {actor.unit, heir or actor.unit}:
+            is_.update(_of_unit(unit, case, tree, [about] if about is not None else case.present))
     return Asker(actor, frozenset(is_))
+
+
+def _of_unit(unit: str, case: Case, tree: UnitTree, parts: Sequence[Assignment]) -> Iterator[Who]:
+    own = [one for one in parts if tree.may_act_for(one.unit, unit)]
+    above = [
+        one
+        for one in parts
+        if one.unit != unit and (tree.is_within(one.unit, unit) or tree.supervisor(one.unit).code == unit)
+    ]
+    found = {
+        Who.HUB: unit == tree.hub.code,
+        Who.WHISTLE_BLOWER: unit == case.matter.whistle_blower,
+        Who.HANDLER: bool(own),
+        Who.LEAD: case.lead in own,
+        Who.SUPERVISOR: bool(above),
+    }
+    return (who for who, is_so in found.items() if is_so)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.router.domain.conditions import situation_of
-from services.router.domain.matching import bits
 from services.router.domain.rules import KINDS, OF_THE_PLACE, Outcome, Rule, Rules, capable
 from shared.contracts.facts import Matter, Reason
 from shared.contracts.units import HANDLING_KINDS, Unit, UnitTree
@@ -54,7 +53,7 @@ class Told(NamedTuple):
 def route(matter: Matter, self_handled: bool, rules: Rules, tree: UnitTree, now: datetime) -> Route:
     """To whom the rules give a matter at this moment; what none of them decides goes to the hub's desk."""
     found = situation_of(matter, self_handled, tree, now)
-    holding = (rules.rules[place] for place in bits(rules.index.holding(found)))
+    holding = (rules.rules[place] for place in rules.index.holding(found))
     return decide(holding, matter, rules.version, tree)
 
 

@@ -130,7 +130,7 @@ class Relations:
         return self._outcomes[then.level, then.units, then.capability]
 
     def _with_a_word_in(self, text: str) -> int:
-        return self._index.keyword_words.in_text(text, self._all)
+        return self._index.keyword_words.in_text(text)
 
     def _regions_above(self, code: str) -> frozenset[str]:
         # Those of a former unit may lie anywhere among its successors.

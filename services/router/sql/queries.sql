@@ -140,7 +140,10 @@ limit :most::integer;
 
 -- name: history
 -- Accepted cases as the rules had to decide them, in order of their ids, after a given one; and who has them now.
-select case_id, (state -> 'matter')::text as matter, (state -> 'self_handled')::boolean as self_handled,
+select case_id, (state -> 'self_handled')::boolean as self_handled,
+       jsonb_set(
+           state -> 'matter', '{urgency}', coalesce(nullif(state -> 'accepted_urgency', 'null'), state #> '{matter,urgency}')
+       )::text as matter,
        coalesce(state ->> 'accepted_at', state ->> 'opened_at')::timestamptz as at,
        array(
            select unit from assignment

@@ -13,14 +13,16 @@ import pytest
 from deploy.local.processes import Addresses, role_url
 from deploy.migrate import migrate
 from services.router.domain.case import Case
+from services.router.duplicates import Days, PostgresOpenCases
 from services.router.main import with_district
-from services.router.store import CaseStates, PostgresCases
+from services.router.store import CaseStates, PostgresCases, PostgresHistory
 from shared.contracts.vocabulary import Obligation, Role, Stage
 from shared.runtime.decision import Fate
 from shared.runtime.postgres import PostgresStore, open_pool
 from shared.runtime.road import Road
 from shared.runtime.service import decide_with
 from tests.unit.router.memory import MemoryCases, MemoryRouter, NoRelay
+from tests.unit.router.memory_duplicates import MemoryOpenCases
 from tests.unit.router.stories import (
     CASE,
     COMMUNITY,
@@ -122,6 +124,7 @@ def timeless(case: Case | None) -> Case | None:
         update={
             "opened_at": CASE_TIME,
             "closed_at": CASE_TIME if case.closed_at is not None else None,
+            "accepted_at": CASE_TIME if case.accepted_at is not None else None,
             "answerable_since": CASE_TIME,
             "held": dict.fromkeys(case.held, timedelta()),
         }
@@ -180,3 +183,47 @@ async def test_assignments_beside_the_states_are_those_of_the_states(twins: Twin
     }
     roles = {row["unit"]: row["role"] for row in rows if row["case_id"] == UUID(int=CASE.int + 3)}
     assert roles == {MARKET: Role.LEAD, PARKS: Role.LEAD}, "who takes over the lead is the lead here too"
+
+
+async def test_what_the_search_for_duplicates_reads_is_the_twins(twins: Twins) -> None:
+    real, twin = PostgresOpenCases(twins.pool), MemoryOpenCases(twins.router)
+    logged = {shard: len(rows) for shard, rows in twins.router.store.tables.log.items()}
+    heads = {row["shard"]: row["sequence"] for row in await twins.pool.fetch("select shard, sequence from head")}
+    await real.remember({shard: heads[shard] - logged[shard] for shard in logged})  # other tests' facts are before
+    for most in (2, 100):
+        read, expected = await real.read(list(logged), most), await twin.read(list(logged), most)
+        assert {shard: (set(part.case_ids), part.waiting) for shard, part in read.items()} == {
+            shard: (set(part.case_ids), part.waiting) for shard, part in expected.items()
+        }
+    await real.remember(heads)
+    await real.remember(dict.fromkeys(heads, 0))
+    assert await real.read(list(heads), 100) == {}, "never back"
+    every = list(twins.router.cases)
+    matters = await real.open_among(every)
+    assert matters == await twin.open_among(every)
+    assert 0 < len(matters) < len(every)
+    for regions in (None, [], [COMMUNITY], [COMMUNITY, OTHER_COMMUNITY, HUB]):
+        for days in (Days(every[0], every[-1]), Days(every[2], every[5]), Days.around(CASE, timedelta(days=1))):
+            for most in (2, 100):
+                assert await real.open_in(regions, days, most) == await twin.open_in(regions, days, most)
+
+
+async def test_history_is_what_the_rules_had_to_decide(twins: Twins) -> None:
+    history = PostgresHistory(twins.pool)
+    undecided = (Stage.RECEIVED, Stage.VERIFYING, Stage.DECLINED)
+    cases = sorted(twins.router.cases.values(), key=lambda case: case.case_id)
+    accepted = [case for case in cases if case.stage not in undecided]
+    found = await history.page(None, None, 100)
+    assert [(one.case_id, one.matter, one.self_handled) for one in found] == [
+        (case.case_id, case.matter, case.self_handled) for case in accepted
+    ]
+    for one, case in zip(found, accepted, strict=True):
+        assert one.units[:1] == tuple(part.unit for part in case.present[:1]), "the lead first"
+        assert sorted(one.units) == sorted(part.unit for part in case.present)
+        assert await history.find(case.number) == await history.find(str(case.case_id)) == one
+    assert await history.count(None) == len(found) > 2
+    assert await history.page(None, found[0].case_id, 2) == found[1:3]
+    since = max(one.at for one in found)
+    assert [one.at for one in await history.page(since, None, 100)] == [since]
+    assert (await history.page(since + timedelta(days=1), None, 100), await history.count(since)) == ([], 1)
+    assert [await history.find(named) for named in ("HA-7", "HA-9", str(CASE))] == [None, None, None]

@@ -16,13 +16,14 @@ import pytest
 from services.sla.agenda import BEGINNING, Agenda
 from services.sla.clockwatch import ClockWatch
 from services.sla.domain.clock import ClockState
+from services.sla.domain.deadline import Deadline, State
 from services.sla.main import handlers_by
 from services.sla.store import ClockStates, PostgresDeadlines, queries
 from services.sla.timer import MOST_AT_ONCE, Timer
 from shared.contracts import facts as f
 from shared.contracts.envelope import decode
 from shared.contracts.topics import CASES, SHARDS, shard_of
-from shared.contracts.vocabulary import Stage, Urgency
+from shared.contracts.vocabulary import DispatchCause, Obligation, RequestKind, Stage, Urgency
 from shared.runtime import failpoints
 from shared.runtime.decision import Fate, FromLog, Input
 from shared.runtime.log import GENESIS, Head, Row, verify_chain
@@ -154,7 +155,7 @@ def once(reds: Sequence[tuple[UUID, f.DeadlineOverdue]]) -> int:
 
 
 async def test_a_case_from_end_to_end_is_kept_as_it_was_decided(postgres_url: str) -> None:
-    """What comes back from the rows is what the pure core had, refusal and rework included."""
+    """What comes back from the rows is what the pure core had: refused, suspended, handed over, reworked."""
     story = [
         b.opened(),
         b.accepted(),
@@ -165,6 +166,17 @@ async def test_a_case_from_end_to_end_is_kept_as_it_was_decided(postgres_url: st
         b.signed_in(b.WATER),
         b.signed_in(b.POWER),
         b.progressed(b.WATER),
+        b.planned(datetime.now(UTC) + timedelta(days=30), datetime.now(UTC) + timedelta(days=60)),
+        b.reprioritised(Urgency.NORMAL, Urgency.URGENT),
+        b.asked(b.WATER),
+        b.asked(b.POWER, RequestKind.SUSPENSION),
+        b.extended(b.WATER, 1 / 3),
+        b.suspended(b.POWER, datetime.now(UTC) + timedelta(days=90)),
+        b.resumed(),
+        b.handed_over(b.POWER, "heir"),
+        b.dispatched(b.WATER, kept=(b.WATER,), cause=DispatchCause.RELEASED),
+        b.dispatched(b.POWER, b.WATER, kept=(b.WATER,), cause=DispatchCause.JOINED),
+        b.step_reached(1),
         b.unit_done(b.WATER, Stage.HANDLING),
         b.unit_done(b.POWER),
         b.handled(b.WATER, b.POWER),
@@ -175,21 +187,45 @@ async def test_a_case_from_end_to_end_is_kept_as_it_was_decided(postgres_url: st
         case = uuid4()
         for fact in story:
             await sla.tell([case], fact)
-        at_once = b.Story().tell(datetime.now(UTC), *story)
+        decided = b.Story()
+        for seconds, fact in enumerate(story):
+            decided.tell(datetime.now(UTC) + timedelta(seconds=seconds), fact)
         kept = await sla.deadlines.of_case(case)
 
         def names(deadlines: Sequence[Any]) -> set[tuple[Any, ...]]:
             return {
-                (one.unit, one.obligation, one.generation, one.granted, one.state, one.next_step, one.cause)
+                (one.unit, one.obligation, one.round, one.generation, one.granted, one.state, one.next_step, one.cause)
                 for one in deadlines
             }
 
-        assert names(kept) == names(at_once.deadlines)
+        assert names(kept) == names(decided.deadlines)
         assert await sla.deadlines.count_live() == {
             ("sign_in", "armed"): 1,
             ("first_contact", "armed"): 1,
             ("handle", "armed"): 1,
         }
+
+
+async def test_what_stands_still_goes_on_to_the_microsecond_and_under_its_successors_name(postgres_url: str) -> None:
+    async with process(postgres_url) as sla:
+        case = uuid4()
+
+        async def handle() -> Deadline:
+            (found,) = (one for one in await sla.deadlines.of_case(case) if one.obligation is Obligation.HANDLE)
+            return found
+
+        await sla.tell([case], b.opened(), b.accepted(), b.dispatched(b.WATER), b.signed_in(b.WATER))
+        armed = await handle()
+        await sla.tell([case], b.suspended(b.WATER, datetime.now(UTC) + timedelta(days=90)))
+        paused = await handle()
+        assert paused.paused_at is not None
+        assert (paused.state, paused.left, paused.next_at) == (State.PAUSED, armed.due_at - paused.paused_at, None)
+        assert await sla.deadlines.count_live() == {("review", "armed"): 1}
+        await sla.tell([case], b.resumed(), b.handed_over(b.WATER, b.POWER))
+        resumed = await handle()
+        assert (resumed.unit, resumed.state, resumed.left) == (b.POWER, State.ARMED, None)
+        assert resumed.due_at == armed.due_at + resumed.paused
+        assert resumed.paused > timedelta(0)
 
 
 async def test_nothing_fires_before_the_databases_clock_says_so(postgres_url: str) -> None:

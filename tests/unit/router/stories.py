@@ -327,13 +327,15 @@ def lists_phased(*days: int, by: str = HUB, since: datetime = NOW) -> Said:
     return Said(planned, by)
 
 
-def lists_understanding(by: str = HUB, review_at: datetime = NOW + timedelta(days=60)) -> Said:
+def lists_understanding(
+    by: str = HUB, review_at: datetime = NOW + timedelta(days=60), explained_at: datetime = NOW
+) -> Said:
     explained = c.ListCase(
         actor=actor_of(by),
         case_list=CaseList.UNDERSTANDING,
         reason="暂不具备条件",
         explanation="管网改造列入明年计划",
-        explained_at=NOW,
+        explained_at=explained_at,
         review_at=review_at,
     )
     return Said(explained, by)

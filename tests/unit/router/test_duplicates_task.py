@@ -1,6 +1,8 @@
 """The search for duplicates on the in-memory router: what is proposed on which case, and that nothing is missed."""
 
-from collections.abc import Collection, Iterable, Mapping
+import subprocess
+import sys
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,13 +12,13 @@ import pytest
 from services.router import duplicates
 from services.router.domain import commands as c
 from services.router.domain.likeness import THRESHOLD
-from services.router.duplicates import TELLING, Days, Neighbourhoods, Read, Search, cutter
+from services.router.duplicates import Days, Neighbourhoods, Read, Search, cutter
 from shared.contracts import facts as f
-from shared.contracts.envelope import decode
 from shared.contracts.topics import SHARDS, shard_of
 from shared.contracts.vocabulary import Stage
 from shared.runtime.memory import Away
 from tests.unit.router.memory import MemoryRouter
+from tests.unit.router.memory_duplicates import MemoryOpenCases
 from tests.unit.router.stories import (
     BLOWER,
     COMMUNITY,
@@ -44,47 +46,6 @@ DAY = 24 * 60 * 60 * 1000
 def case(number: int, at: int = 0) -> UUID:
     """The id of a case that came in so many milliseconds after the first."""
     return UUID(int=(MADE + at) << 80 | 0x7 << 76 | 0x2 << 62 | number)
-
-
-class MemoryOpenCases:
-    """The twin of `PostgresOpenCases`."""
-
-    def __init__(self, router: MemoryRouter) -> None:
-        self._router = router
-        self.sequences: dict[int, int] = {}
-        self.loaded: list[UUID] = []
-
-    async def read(self, shards: Collection[int], most: int) -> dict[int, Read]:
-        found: dict[int, Read] = {}
-        for shard in shards:
-            rows = self._router.store.tables.log[shard]
-            done = self.sequences.get(shard, 0)
-            part = rows[done : done + most]
-            if part:
-                of = {row.case_id for row in part if row.event and isinstance(decode(row.event).fact, TELLING)}
-                found[shard] = Read(sorted(of), part[-1].sequence, len(rows) - part[-1].sequence)
-        return found
-
-    async def remember(self, sequences: Mapping[int, int]) -> None:
-        self.sequences.update(sequences)
-
-    async def open_among(self, case_ids: Collection[UUID]) -> dict[UUID, f.Matter]:
-        self.loaded.extend(case_ids)
-        return {case_id: self._router.cases[case_id].matter for case_id in case_ids if self._is_open(case_id)}
-
-    async def open_in(self, regions: Collection[str] | None, days: Days, most: int) -> list[UUID]:
-        found = [
-            case_id
-            for case_id, one in self._router.cases.items()
-            if self._is_open(case_id)
-            and (regions is None or one.matter.region in regions)
-            and days.first <= case_id <= days.last
-        ]
-        return sorted(found, reverse=True)[:most]
-
-    def _is_open(self, case_id: UUID) -> bool:
-        stage = self._router.cases[case_id].stage
-        return stage not in (Stage.DECLINED, Stage.MERGED, Stage.WITHDRAWN, Stage.CLOSED, Stage.ARCHIVED)
 
 
 class Rig:
@@ -358,3 +319,8 @@ def test_days_begin_and_end_with_the_ids_of_their_time() -> None:
     inside = [case(0, at=6 * DAY), case(1, at=20 * DAY), case(9, at=34 * DAY)]
     outside = [case(9, at=6 * DAY - 1), case(0, at=34 * DAY + 1)]
     assert [days.first <= one <= days.last for one in (*inside, *outside)] == [True] * 3 + [False] * 2
+
+
+def test_the_dictionary_is_not_loaded_with_the_service() -> None:
+    asked = "import sys, services.router.main, services.router.duplicates; sys.exit('rjieba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked]).returncode == 0

@@ -420,7 +420,7 @@ def test_who_has_a_part_keeps_it_untouched(told: tuple[Told, ...]) -> None:
     assert after.model_copy(update={"role": Role.LEAD}) == before
     for fact in case.facts[4:]:
         for made in getattr(fact, "assignments", ()):
-            assert made.begun == (made.unit == POWER)
+            assert not (made.begun and made.unit == WATER)
 
 
 def test_what_ends_it_all_ends_a_pause_too() -> None:

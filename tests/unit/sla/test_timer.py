@@ -90,6 +90,20 @@ async def test_what_is_met_is_not_fired() -> None:
     assert rig.said() == []
 
 
+async def test_what_stands_still_is_not_fired_but_what_had_run_out_before_is() -> None:
+    """Critical, to be signed in by 9:15. Suspended at 9:16 while nothing fired, until 11:00."""
+    rig = Rig()
+    await rig.tell(0, b.opened(urgency=CRITICAL), b.accepted(CRITICAL), b.dispatched(b.WATER))
+    rig.time.advance(minutes=16)
+    await rig.tell(0, b.understood(b.local("2026-11-23 11:00")))
+    rig.time.advance(hours=1)
+    await rig.settle()
+    assert rig.said() == ["sign_in overdue"]
+    rig.time.advance(minutes=44)
+    await rig.settle()
+    assert rig.said()[1:] == ["review overdue"]
+
+
 async def test_many_at_once_go_in_capped_batches_oldest_first() -> None:
     rig = Rig()
     for number in range(1200):
@@ -209,6 +223,31 @@ async def test_what_becomes_due_in_the_past_is_found_at_once() -> None:
     await rig.settle()
     assert "sign_in overdue" in rig.said()
     assert "sign_in warned" not in rig.said()
+
+
+async def test_what_becomes_due_in_the_past_while_it_waits_for_the_lock_is_found_at_once() -> None:
+    """As before, but the dismissal is being written while the timer is on its way to another case's warning."""
+    rig = await waiting(Rig())
+    await rig.settle()
+    other = next(number for number in range(1, 1000) if shard_of(case(number)) == shard_of(case(0)))
+    await rig.tell(0, b.accepted(CRITICAL), b.dispatched(b.WATER))
+    rig.time.advance(minutes=5)
+    await rig.tell(0, b.refused(b.WATER))
+    rig.time.advance(minutes=7, seconds=30)
+    await rig.tell(other, b.opened(urgency=CRITICAL))
+    rig.time.advance(minutes=7, seconds=30)
+    await rig.settle()
+    assert looked_past(rig, 0, "09:15")
+    rig.time.advance(seconds=30)
+    async with rig.store._lock:
+        writing = asyncio.create_task(rig.tell(0, b.ruled(b.WATER, False, Stage.DISPATCHED)))
+        await asyncio.sleep(0)
+        taking = asyncio.create_task(rig.timer.turn())
+        await asyncio.sleep(0)
+    await asyncio.gather(writing, taking)
+    assert rig.said(other) == ["accept warned"]
+    await rig.settle()
+    assert "sign_in overdue" in rig.said()
 
 
 async def test_what_nobody_told_it_of_is_found_by_the_sweep() -> None:

@@ -1,0 +1,260 @@
+"""Random histories: what may sensibly be done next with a case, and anything that anyone can say of it at all."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+from services.router.domain.case import ARGUED, Assignment, Case, Part
+from services.router.domain.district import District
+from shared.contracts.units import HANDLING_KINDS
+from shared.contracts.vocabulary import Obligation, RequestKind, Role, Stage, Urgency
+from tests.unit.router.stories import (
+    CITY,
+    COMMUNITY,
+    HOTLINE,
+    HUB,
+    LAKESIDE,
+    MAINS,
+    MARKET,
+    MERGED_TREE,
+    PARKS,
+    POWER,
+    SPLIT_TREE,
+    STREET,
+    TREE,
+    WATER,
+    WORKS,
+    Said,
+    asks_extension,
+    asks_suspension,
+    comments,
+    comments_on,
+    concluded,
+    corrects,
+    declined,
+    denies,
+    dismisses,
+    dispatches,
+    district,
+    escalated,
+    failed,
+    finishes,
+    followed,
+    grants,
+    joins,
+    lifts_supervision,
+    lists_immediate,
+    lists_phased,
+    lists_understanding,
+    makes_lead,
+    merges,
+    orders_rework,
+    overdue,
+    passed,
+    progresses,
+    proposed,
+    reaches,
+    refuses,
+    releases,
+    resumes,
+    sets_urgency,
+    signs_in,
+    supervises,
+    transfers,
+    units_have_changed,
+    unmerges,
+    upholds,
+    verified,
+    whistle,
+    withdraws,
+)
+
+Pick: TypeAlias = Callable[[Sequence[Any]], Any]
+EVERYBODY = (WATER, POWER, MARKET, PARKS, STREET, COMMUNITY, CITY, LAKESIDE, WORKS, MAINS, HUB, "nobody-at-all")
+VERSIONS = (district(TREE), district(MERGED_TREE), district(SPLIT_TREE))
+"""The units as they change in the middle: two departments become one; a company is split, a community moves."""
+
+REPORTS: list[Callable[[str], Said]] = [
+    signs_in,
+    refuses,
+    progresses,
+    finishes,
+    comments_on,
+    asks_extension,
+    lambda unit: reaches(1, unit),
+    lambda unit: reaches(2, unit),
+]
+
+
+# --- the usual course ----------------------------------------------------------------------------------------
+
+
+def sensible(case: Case, now: datetime, ours: District) -> list[object]:
+    """What may be done next in the usual course, each with an effect; the first leads to the end."""
+    if has_units_of_the_past(case, ours):
+        return [units_have_changed()]
+    by_stage: dict[Stage, Callable[[], list[object]]] = {
+        Stage.VERIFYING: lambda: [
+            verified(),
+            declined(),
+            verified(Urgency.COMPLEX),
+            withdraws(case.matter.whistle_blower),
+        ],
+        Stage.TO_DISPATCH: lambda: [dispatches(*units) for units in _teams(ours)],
+        Stage.SUSPENDED: lambda: [resumes(), *_review_date(case)],
+        Stage.MERGED: lambda: [followed(), unmerges(by=HUB), followed(Stage.WITHDRAWN)],
+        Stage.CHECKING: lambda: [passed(case.round), failed(case.round), failed(case.round, _co_handlers(case))],
+        Stage.RATING: lambda: [concluded(True, case.round), concluded(False, case.round)],
+        Stage.CLOSED: lambda: [overdue(Obligation.ARCHIVE, HUB, now + timedelta(days=1)), orders_rework()],
+    }
+    if case.stage in by_stage:
+        return by_stage[case.stage]()
+    return list(_at_work(case, now, ours)) if case.is_at_work else []
+
+
+def has_units_of_the_past(case: Case, ours: District) -> bool:
+    """Whether the sweep has something to do."""
+    at_work = case.present if case.is_at_work or case.stage is Stage.SUSPENDED else ()
+    named = [case.matter.whistle_blower, case.matter.region, *(one.unit for one in at_work)]
+    return not case.is_final and any(code not in ours.tree for code in named)
+
+
+def _handlers(ours: District) -> list[str]:
+    return [unit.code for unit in ours.tree if unit.kind in HANDLING_KINDS]
+
+
+def _teams(ours: District) -> list[tuple[str, ...]]:
+    one, two, three = (code for code in _handlers(ours)[-3:])
+    return [(one,), (two, three), (STREET, one, three)]
+
+
+def _co_handlers(case: Case) -> tuple[str, ...]:
+    return tuple(one.unit for one in case.present if one.role is Role.CO_HANDLER)[:1]
+
+
+def _review_date(case: Case) -> list[object]:
+    return [overdue(Obligation.REVIEW, HUB, case.pause.until)] if case.pause is not None else []
+
+
+def _at_work(case: Case, now: datetime, ours: District) -> Iterator[object]:
+    yield from _to_be_ruled_on(case, now, ours)
+    yield from _each_part(case, now)
+    if case.stage in (Stage.DISPATCHED, Stage.HANDLING, Stage.REWORK):
+        yield from _by_the_hub(case, now, ours)
+    yield from (sets_urgency(urgency) for urgency in Urgency if urgency is not case.matter.urgency)
+    yield from (comments(case.matter.whistle_blower), merges(by=HUB), corrects(title=f"{case.matter.title}。"))
+    yield from (supervises(one.unit) for one in case.present if _may_be_supervised(case, one))
+    yield from (lifts_supervision(unit) for unit in case.supervised)
+
+
+def _may_be_supervised(case: Case, one: Assignment) -> bool:
+    return one.part is not Part.DONE and one.unit not in case.supervised
+
+
+def _outsiders(case: Case, ours: District) -> list[str]:
+    return [code for code in _handlers(ours) if case.assignment_of(code) is None]
+
+
+def _to_be_ruled_on(case: Case, now: datetime, ours: District) -> Iterator[object]:
+    argued = [one for one in case.present if one.part in ARGUED]
+    outsiders = _outsiders(case, ours)[-2:]
+    if case.stage is Stage.REFUSAL_REVIEW:
+        yield from (dismisses(), *(upholds(unit) for unit in outsiders))
+    if case.stage is Stage.CONSULTATION:
+        yield from (dispatches(argued[0].unit), *(dispatches(unit) for unit in outsiders))
+        yield dispatches(outsiders[0], argued[0].unit)
+    if case.stage is Stage.EXTENSION_REVIEW:
+        for one in case.requests:
+            yield denies(one.unit, one.kind)
+            if one.until is None or one.until > now:
+                yield grants(one.unit, one.kind)
+            if one.kind is RequestKind.EXTENSION and one.share is not None:
+                yield grants(one.unit, one.kind, share=one.share / 2)
+
+
+def _each_part(case: Case, now: datetime) -> Iterator[object]:
+    """Who has not signed in does, co-handlers finish, the lead last; some refuse, ask, or tell how it stands."""
+    by_part = {
+        part: sorted((one for one in case.present if one.part is part), key=lambda one: one.role is Role.LEAD)
+        for part in Part
+    }
+    waiting, working = by_part[Part.ASSIGNED], by_part[Part.SIGNED_IN]
+    left = [one.milestone.number for one in case.milestones if one.reached_at is None]
+    yield from (signs_in(one.unit) for one in waiting)
+    lead = case.lead
+    if lead is not None and lead in working and left:
+        yield reaches(left[0], lead.unit)
+    others_done = all(one.part is Part.DONE for one in case.present if one != case.lead)
+    if working and (working[0] != case.lead or (others_done and not left)):
+        yield finishes(working[0].unit)
+    for one in working:
+        yield from (progresses(one.unit), progresses(one.unit, contacted=False))
+        yield from _asks(case, one, now)
+    if not case.designated:
+        yield from (refuses(one.unit) for one in waiting if not case.has_missed(Obligation.SIGN_IN, one))
+
+
+def _asks(case: Case, one: Assignment, now: datetime) -> Iterator[object]:
+    asked = {(request.unit, request.kind) for request in case.requests}
+    granted = sum(each.extensions for each in case.assignments if each.unit == one.unit)
+    most = {Urgency.NORMAL: 1, Urgency.COMPLEX: 2}.get(case.matter.urgency, 0)
+    in_time = not case.has_missed(Obligation.HANDLE, one)
+    if granted < most and in_time and (one.unit, RequestKind.EXTENSION) not in asked:
+        yield from (asks_extension(one.unit), asks_extension(one.unit, share=0.5))
+    at_its_stage = case.stage in (Stage.HANDLING, Stage.EXTENSION_REVIEW)
+    if one == case.lead and at_its_stage and not case.suspensions and (one.unit, RequestKind.SUSPENSION) not in asked:
+        yield asks_suspension(one.unit, now + timedelta(days=20))
+
+
+def _by_the_hub(case: Case, now: datetime, ours: District) -> Iterator[object]:
+    outsiders = _outsiders(case, ours)[-2:]
+    yield from (joins(unit) for unit in outsiders)
+    yield from (transfers(unit) for unit in outsiders)
+    yield from (makes_lead(unit) for unit in outsiders[:1])
+    for one in case.present:
+        if one.part is not Part.DONE and one != case.lead:
+            yield makes_lead(one.unit)
+            yield from (transfers(unit, one.unit) for unit in outsiders[:1])
+        if one != case.lead:
+            yield releases(one.unit)
+    yield from (lists_phased(5, 30, since=now), lists_phased(60, since=now), lists_immediate())
+    yield lists_understanding(review_at=now + timedelta(days=30), explained_at=now)
+
+
+# --- anything at all -----------------------------------------------------------------------------------------
+
+
+def anything_at_all(case: Case, now: datetime, pick: Pick) -> object:
+    """Anything that anyone can say, more often by those who have a part and about the present round."""
+    concerned = [*(one.unit for one in case.present), *(one.unit for one in case.present), *EVERYBODY]
+    unit, other = pick(concerned), pick(concerned)
+    by = pick([HUB, HUB, unit, COMMUNITY, case.matter.whistle_blower, STREET, HOTLINE.person])
+    round_ = case.round + pick([0, 1, -1])
+    then = now + timedelta(days=pick([-3, 1, 20, 400]))
+    kinds: Sequence[Callable[[], Sequence[object]]] = (
+        lambda: [say(unit) for say in REPORTS],
+        lambda: [asks_suspension(unit, pick([then, None])), asks_extension(unit, pick([0.25, 1.0]))],
+        lambda: [dispatches(*units, by=by) for units in ((unit,), (unit, other))],
+        lambda: [upholds(unit, by=by), upholds(unit, other, by=by, of=other), dismisses(by), dismisses(by, unit)],
+        lambda: [transfers(unit, by=by), transfers(unit, other, by), joins(unit, by=by), joins(unit, other, by=by)],
+        lambda: [releases(unit, by), makes_lead(unit, by), orders_rework(by), resumes(by)],
+        lambda: [grants(pick([unit, None]), pick([None, *RequestKind]), until=pick([None, then]), by=by)],
+        lambda: [denies(by=by), grants(share=0.5, by=by)],
+        lambda: [lists_immediate(by), lists_phased(pick([1, 2000]), 30, by=by, since=now)],
+        lambda: [lists_understanding(by, then, now)],
+        lambda: [supervises(pick([unit, None]), by), lifts_supervision(unit, by)],
+        lambda: [sets_urgency(pick(list(Urgency)), by), corrects(by, pick(["别处爆管", None]), pick([unit, None]))],
+        lambda: [comments(by), withdraws(by), unmerges(by)],
+        lambda: [merges(pick(list(Stage)), pick([0, 0, 1]), by=by)],
+        lambda: [followed(pick(list(Stage))), proposed(0.5, 0.9), units_have_changed()],
+        lambda: [
+            passed(round_),
+            failed(round_),
+            failed(round_, (unit,)),
+            *(concluded(x, round_) for x in (True, False)),
+        ],
+        lambda: [overdue(pick(list(Obligation)), pick([unit, None, HUB]), now + timedelta(hours=pick([-48, 0, 48])))],
+        lambda: [escalated(pick(list(Obligation)), pick([1, 2, 3]), pick([unit, None]))],
+        lambda: [verified(pick([None, *Urgency])), declined(), whistle()],
+    )
+    return pick(pick(kinds)())
