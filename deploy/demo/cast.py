@@ -242,11 +242,16 @@ class Cast:
             part = seen.parts.get(unit)
             return part is None or part.done or seen.may_finish(unit)
 
-        seen = await self.sight.until(case_id, settled)
-        if seen.may_finish(unit) and not seen.parts[unit].done:
-            photo = f.Evidence(name="处理后照片.jpg", media_type="image/jpeg", url=f"evidence/{case_id}.jpg")
-            result = RESULTS[case_id.int % len(RESULTS)]
-            await self.report(case_id, unit, f.ReportDone(result=result, evidence=(photo,)))
+        while True:
+            seen = await self.sight.until(case_id, settled)
+            part = seen.parts.get(unit)
+            if part is None or part.done:
+                return
+            if seen.may_finish(unit):
+                break
+            # Between the refusal that was upheld and the unit that follows it looked so for a moment.
+        photo = f.Evidence(name="处理后照片.jpg", media_type="image/jpeg", url=f"evidence/{case_id}.jpg")
+        await self.report(case_id, unit, f.ReportDone(result=RESULTS[case_id.int % len(RESULTS)], evidence=(photo,)))
 
     # --- the community
 

@@ -36,7 +36,7 @@ ENVELOPE = (
     ("traceparent", "W3C trace context, where there is one"),
     ("data", "the fact itself"),
 )
-VALUES = (f.Actor, f.Reason, f.Evidence, f.Matter, f.AssignmentMade)
+VALUES = tuple(one for one in f.Value.__subclasses__() if one is not f.Fact and one.__module__ == f.__name__)
 
 
 def page() -> str:
@@ -101,7 +101,8 @@ def _named(annotation: Any) -> str:
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
     plain = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "UUID": "UUID"}
     name: str = annotation.__name__
-    return {**plain, "datetime": "date and time with offset"}.get(name, name)
+    times = {"datetime": "date and time with offset", "timedelta": "length of time (ISO 8601)"}
+    return {**plain, **times, "AwareDatetime": times["datetime"]}.get(name, name)
 
 
 def _limits(metadata: Any) -> str:

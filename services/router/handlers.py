@@ -6,9 +6,12 @@ from functools import wraps
 from typing import TypeAlias, TypeVar
 
 from services.router.domain import assignments, merging, opening, succession, verdicts
-from services.router.domain.case import Case, nothing, refused
+from services.router.domain.case import Case
 from services.router.domain.commands import Command
+from services.router.domain.decisions import nothing, refused
 from services.router.domain.district import District
+from services.router.domain.permits import Permit, asker, permit
+from services.router.domain.procedures import Action
 from shared.contracts import facts as f
 from shared.runtime.decision import Decision, Input
 
@@ -39,6 +42,18 @@ def by_people(decide: Callable[[Case, C, District, datetime], Decision[Case]]) -
         return decide(case, item.message, district, now)
 
     return handle
+
+
+def permitted(action: Action, decide: Callable[[Case, C, Permit, District, datetime], Decision[Case]]) -> Handle[C]:
+    """For what people ask for and the procedures have to allow; the decision is given the procedure that did."""
+
+    def allowed(case: Case, command: C, district: District, now: datetime) -> Decision[Case]:
+        may = permit(action, case, asker(command.actor, case, district.tree), district.procedures, now)
+        if not isinstance(may, Permit):
+            return Decision(refusal=may)
+        return decide(case, command, may, district, now)
+
+    return by_people(allowed)
 
 
 def open_case(district: District, case: Case | None, item: Input[f.WhistleReceived], now: datetime) -> Decision[Case]:

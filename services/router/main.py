@@ -10,9 +10,10 @@ from fastapi import FastAPI
 
 from services.router import handlers as h
 from services.router.api import routes
-from services.router.domain import changes, commands, desk, joint, merging, succession, time_granted
+from services.router.domain import changes, commands, desk, joint, lists, merging, succession, time_granted
 from services.router.domain.case import Case
 from services.router.domain.district import District
+from services.router.domain.procedures import Action
 from services.router.duplicates import propose_duplicates
 from services.router.projection import project
 from services.router.rules_api import rules_routes
@@ -46,28 +47,28 @@ HANDLERS: dict[type, Callable[..., Decision[Case]]] = {
     f.ReportMilestoneReached: h.take_report,
     f.ReportCommented: h.take_report,
     # from people: the hub's desk
-    commands.Dispatch: h.by_people(desk.dispatch),
-    commands.RuleOnRefusal: h.by_people(desk.rule_on_refusal),
-    commands.OrderRework: h.by_people(desk.order_rework),
+    commands.Dispatch: h.permitted(Action.DISPATCH, desk.dispatch),
+    commands.RuleOnRefusal: h.permitted(Action.RULE_ON_REFUSAL, desk.rule_on_refusal),
+    commands.OrderRework: h.permitted(Action.REWORK, desk.order_rework),
     # who handles it together
     commands.Transfer: h.by_people(joint.transfer),
-    commands.Join: h.by_people(joint.join),
-    commands.Release: h.by_people(joint.release),
-    commands.ChangeLead: h.by_people(joint.change_lead),
+    commands.Join: h.permitted(Action.JOIN, joint.join),
+    commands.Release: h.permitted(Action.RELEASE, joint.release),
+    commands.ChangeLead: h.permitted(Action.CHANGE_LEAD, joint.change_lead),
     # time, and the three lists
-    commands.RuleOnRequest: h.by_people(time_granted.rule_on_request),
-    commands.Resume: h.by_people(time_granted.resume),
-    commands.ListCase: h.by_people(time_granted.list_case),
+    commands.RuleOnRequest: h.permitted(Action.RULE_ON_REQUEST, time_granted.rule_on_request),
+    commands.Resume: h.permitted(Action.RESUME, time_granted.resume),
+    commands.ListCase: h.by_people(lists.list_case),
     # what changes nothing of who has it
     commands.Supervise: h.by_people(changes.supervise),
     commands.EndSupervision: h.by_people(changes.end_supervision),
     commands.ChangePriority: h.by_people(changes.change_priority),
-    commands.Correct: h.by_people(changes.correct),
+    commands.Correct: h.permitted(Action.CORRECT, changes.correct),
     commands.Comment: h.by_people(changes.comment),
-    commands.Withdraw: h.by_people(changes.withdraw),
+    commands.Withdraw: h.permitted(Action.WITHDRAW, changes.withdraw),
     # duplicates
-    commands.Merge: h.by_people(merging.merge),
-    commands.Unmerge: h.by_people(merging.unmerge),
+    commands.Merge: h.permitted(Action.MERGE, merging.merge),
+    commands.Unmerge: h.permitted(Action.UNMERGE, merging.unmerge),
     # from our own sweeps
     merging.Proposed: h.propose_merge,
     merging.Followed: h.follow,

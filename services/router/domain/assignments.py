@@ -2,12 +2,15 @@
 
 from datetime import datetime
 
-from services.router.domain import time_granted
-from services.router.domain.case import Assignment, Case, Part, decided, evolve, placed, refused
+from services.router.domain import lists, time_granted
+from services.router.domain.case import Assignment, Case, Part
 from services.router.domain.changes import comment, supervision_ended
 from services.router.domain.commands import Comment
+from services.router.domain.decisions import decided, placed, refused
 from services.router.domain.district import RULE, District
-from services.router.domain.procedures import Action, Ask, Permit, asker, permit
+from services.router.domain.evolution import evolve
+from services.router.domain.permits import Ask, Permit, asker, permit
+from services.router.domain.procedures import Action
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
 from shared.contracts.units import UnitTree
@@ -45,7 +48,7 @@ def report(case: Case | None, message: f.Report, unit: str, district: District, 
         case f.ReportAsked():
             return time_granted.ask(case, assignment, message, actor, district, now)
         case f.ReportMilestoneReached():
-            return time_granted.reach_milestone(case, assignment, message, actor, now)
+            return lists.reach_milestone(case, assignment, message, actor, now)
         case _:
             raise TypeError(f"not a report: {type(message).__name__}")
 

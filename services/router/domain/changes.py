@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
-from services.router.domain.case import Case, Part, accounts, decided, evolve, refused
+from services.router.domain.case import Case, Part
 from services.router.domain.commands import ChangePriority, Comment, Correct, EndSupervision, Supervise, Withdraw
+from services.router.domain.decisions import decided, refused
 from services.router.domain.district import District
-from services.router.domain.procedures import Action, Permit, asker, permit
+from services.router.domain.evolution import accounts, evolve
+from services.router.domain.permits import Permit, asker, permit
+from services.router.domain.procedures import Action
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import Stage, Urgency
 from shared.runtime.decision import Decision
@@ -86,11 +89,8 @@ def change_priority(case: Case, command: ChangePriority, district: District, now
     return decided(case, [fact], now)
 
 
-def correct(case: Case, command: Correct, district: District, now: datetime) -> Decision[Case]:
+def correct(case: Case, command: Correct, may: Permit, district: District, now: datetime) -> Decision[Case]:
     """更正. Who has the case does not change by it, and no clock."""
-    may = permit(Action.CORRECT, case, asker(command.actor, case, district.tree), district.procedures, now)
-    if not isinstance(may, Permit):
-        return Decision(refusal=may)
     said = command.model_dump(exclude={"actor", "reason", "basis"}, exclude_none=True)
     changed = {name: value for name, value in said.items() if getattr(case.matter, name) != value}
     if not changed:
@@ -134,11 +134,8 @@ def comment(case: Case, command: Comment, district: District, now: datetime) -> 
     return decided(case, [fact], now)
 
 
-def withdraw(case: Case, command: Withdraw, district: District, now: datetime) -> Decision[Case]:
+def withdraw(case: Case, command: Withdraw, may: Permit, district: District, now: datetime) -> Decision[Case]:
     """撤单: final. What units had of the case is accounted for."""
-    may = permit(Action.WITHDRAW, case, asker(command.actor, case, district.tree), district.procedures, now)
-    if not isinstance(may, Permit):
-        return Decision(refusal=may)
     fact = f.CaseWithdrawn(
         **case.heading(Stage.WITHDRAWN, command.actor, may.why(command.reason, command.basis)),
         reason=command.reason,

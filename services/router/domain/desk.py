@@ -2,22 +2,21 @@
 
 from datetime import datetime
 
-from services.router.domain.case import ARGUED, Assignment, Case, Part, decided, evolve, placed, refused
+from services.router.domain.case import ARGUED, Assignment, Case, Part
 from services.router.domain.commands import Dispatch, OrderRework, RuleOnRefusal
+from services.router.domain.decisions import decided, placed, refused
 from services.router.domain.distribution import dispatched, first_parts, together, unfit
 from services.router.domain.district import District
-from services.router.domain.procedures import Action, Permit, asker, permit
+from services.router.domain.evolution import evolve
+from services.router.domain.permits import Permit
 from services.router.domain.verdicts import rework
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import CaseList, DispatchCause, ReworkCause, Stage
 from shared.runtime.decision import Decision
 
 
-def dispatch(case: Case, command: Dispatch, district: District, now: datetime) -> Decision[Case]:
+def dispatch(case: Case, command: Dispatch, may: Permit, district: District, now: datetime) -> Decision[Case]:
     """The desk dispatches, or designates after consultation. Only a case that waits at the hub."""
-    may = permit(Action.DISPATCH, case, asker(command.actor, case, district.tree), district.procedures, now)
-    if not isinstance(may, Permit):
-        return Decision(refusal=may)
     problem = unfit(command.units, case, district.tree) or _done_already(case, command.units[0])
     if problem is not None:
         return problem
@@ -79,11 +78,10 @@ def _designate(case: Case, command: Dispatch, may: Permit, district: District, n
     return Decision(settled.state, (*before, *settled.facts), settled.answer)
 
 
-def rule_on_refusal(case: Case, command: RuleOnRefusal, district: District, now: datetime) -> Decision[Case]:
+def rule_on_refusal(
+    case: Case, command: RuleOnRefusal, may: Permit, district: District, now: datetime
+) -> Decision[Case]:
     """The hub's ruling on a first refusal. Nobody gains time by it: a dismissed unit's clock never stopped."""
-    may = permit(Action.RULE_ON_REFUSAL, case, asker(command.actor, case, district.tree), district.procedures, now)
-    if not isinstance(may, Permit):
-        return Decision(refusal=may)
     argued = [one for one in _refusing(case) if command.unit in (None, one.unit)]
     if len(argued) != 1:
         units = [one.unit for one in _refusing(case)]
@@ -163,11 +161,8 @@ def _refusing(case: Case) -> list[Assignment]:
     return [one for one in case.present if one.part in ARGUED]
 
 
-def order_rework(case: Case, command: OrderRework, district: District, now: datetime) -> Decision[Case]:
+def order_rework(case: Case, command: OrderRework, may: Permit, district: District, now: datetime) -> Decision[Case]:
     """重办 by the hub: any number of times, until the case is archived."""
-    may = permit(Action.REWORK, case, asker(command.actor, case, district.tree), district.procedures, now)
-    if not isinstance(may, Permit):
-        return Decision(refusal=may)
     why = may.why(command.reason, command.basis)
     again = rework(case, ReworkCause.HUB_ORDERED, command.actor, command.reason, district.tree, why=why)
     return decided(case, [again], now)

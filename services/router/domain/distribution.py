@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from services.router.domain.case import Case, placed, refused
+from services.router.domain.case import Case
+from services.router.domain.decisions import placed, refused
 from services.router.domain.routing import default_ledger
 from shared.contracts import facts as f
 from shared.contracts.facts import AssignmentMade

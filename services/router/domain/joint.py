@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
-from services.router.domain.case import Case, Part, decided, refused
+from services.router.domain.case import Case, Part
 from services.router.domain.commands import ChangeLead, Join, Release, Transfer
+from services.router.domain.decisions import decided, refused
 from services.router.domain.distribution import dispatched, together, unfit
 from services.router.domain.district import District
-from services.router.domain.procedures import Action, Permit, Who, asker, permit
+from services.router.domain.permits import Permit, asker, permit
+from services.router.domain.procedures import Action, Who
 from shared.contracts.vocabulary import DispatchCause
 from shared.runtime.decision import Decision
 
@@ -47,11 +49,8 @@ def transfer(case: Case, command: Transfer, district: District, now: datetime) -
     )
 
 
-def join(case: Case, command: Join, district: District, now: datetime) -> Decision[Case]:
+def join(case: Case, command: Join, may: Permit, district: District, now: datetime) -> Decision[Case]:
     """More co-handlers; each begins with a clock of its own, nobody else's changes."""
-    may = permit(Action.JOIN, case, asker(command.actor, case, district.tree), district.procedures, now)
-    if not isinstance(may, Permit):
-        return Decision(refusal=may)
     problem = unfit(command.units, case, district.tree)
     if problem is not None:
         return problem
@@ -61,11 +60,8 @@ def join(case: Case, command: Join, district: District, now: datetime) -> Decisi
     return _redistribute(case, command, may, DispatchCause.JOINED, district, now, list(command.units))
 
 
-def release(case: Case, command: Release, district: District, now: datetime) -> Decision[Case]:
+def release(case: Case, command: Release, may: Permit, district: District, now: datetime) -> Decision[Case]:
     """A co-handler is no longer needed."""
-    may = permit(Action.RELEASE, case, asker(command.actor, case, district.tree), district.procedures, now)
-    if not isinstance(may, Permit):
-        return Decision(refusal=may)
     place = case.assignment_of(command.unit)
     if place is None:
         return _has_no_part(case, command.unit)
@@ -79,11 +75,8 @@ def release(case: Case, command: Release, district: District, now: datetime) -> 
     return _redistribute(case, command, may, DispatchCause.RELEASED, district, now, [], without=command.unit)
 
 
-def change_lead(case: Case, command: ChangeLead, district: District, now: datetime) -> Decision[Case]:
+def change_lead(case: Case, command: ChangeLead, may: Permit, district: District, now: datetime) -> Decision[Case]:
     """Another unit leads. The former lead stays as a co-handler; nobody's clock changes."""
-    may = permit(Action.CHANGE_LEAD, case, asker(command.actor, case, district.tree), district.procedures, now)
-    if not isinstance(may, Permit):
-        return Decision(refusal=may)
     there = case.assignment_of(command.unit)
     if there is not None and there == case.lead:
         return refused("leads_already", f"{command.unit} 已是牵头单位。", f"{command.unit} leads already.", "unit", 422)

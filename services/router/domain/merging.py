@@ -9,11 +9,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from services.router.domain.case import Case, decided, evolve, nothing, refused
+from services.router.domain.case import Case
 from services.router.domain.commands import Merge, Unmerge
+from services.router.domain.decisions import decided, nothing, refused
 from services.router.domain.district import RULE, District
+from services.router.domain.evolution import evolve
 from services.router.domain.opening import dispatch_by_rule
-from services.router.domain.procedures import Action, Permit, asker, permit
+from services.router.domain.permits import Permit
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import Ledger, Stage
 from shared.runtime.decision import Decision
@@ -65,11 +67,8 @@ def _most_alike(one: f.Likeness) -> tuple[float, str]:
     return -one.score, str(one.case_id)
 
 
-def merge(case: Case, command: Merge, district: District, now: datetime) -> Decision[Case]:
+def merge(case: Case, command: Merge, may: Permit, district: District, now: datetime) -> Decision[Case]:
     """并案 into an open case that is not merged itself."""
-    may = permit(Action.MERGE, case, asker(command.actor, case, district.tree), district.procedures, now)
-    if not isinstance(may, Permit):
-        return Decision(refusal=may)
     if command.into == case.case_id:
         return refused("same_case", "不能并入本件自身。", "A case cannot be merged into itself.", "into", 422)
     if command.into_stage in (*OVER, Stage.MERGED, Stage.VERIFYING):
@@ -97,11 +96,8 @@ def merge(case: Case, command: Merge, district: District, now: datetime) -> Deci
     return decided(case, [fact], now)
 
 
-def unmerge(case: Case, command: Unmerge, district: District, now: datetime) -> Decision[Case]:
+def unmerge(case: Case, command: Unmerge, may: Permit, district: District, now: datetime) -> Decision[Case]:
     """撤销并案: dispatched again, and units that had it before go on with what was left of their time."""
-    may = permit(Action.UNMERGE, case, asker(command.actor, case, district.tree), district.procedures, now)
-    if not isinstance(may, Permit):
-        return Decision(refusal=may)
     return _by_itself(case, command.actor, may.why(command.reason, command.basis), district, now)
 
 

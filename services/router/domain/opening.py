@@ -3,9 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from services.router.domain.case import Case, decided, evolve, nothing, opened
+from services.router.domain.case import Case
+from services.router.domain.decisions import decided, nothing
 from services.router.domain.distribution import dispatched, first_parts
 from services.router.domain.district import RULE, District
+from services.router.domain.evolution import evolve, opened
 from services.router.domain.routing import route
 from shared.contracts import facts as f
 from shared.contracts.units import UnitTree

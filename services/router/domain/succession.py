@@ -9,9 +9,11 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from services.router.domain.case import Assignment, Case, Part, decided, evolve, nothing
+from services.router.domain.case import Assignment, Case, Part
+from services.router.domain.decisions import decided, nothing
 from services.router.domain.distribution import dispatched, together
 from services.router.domain.district import RULE, District
+from services.router.domain.evolution import evolve
 from services.router.domain.opening import in_present_units
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import AT_WORK

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
-from services.router.domain.case import Case, Part, accounts, decided, evolve, nothing
+from services.router.domain.case import Case, Part
+from services.router.domain.decisions import decided, nothing
 from services.router.domain.district import CLOCK, District
+from services.router.domain.evolution import accounts, evolve
 from services.router.domain.time_granted import review_due
 from shared.contracts import facts as f
 from shared.contracts.units import UnitTree

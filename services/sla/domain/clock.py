@@ -59,7 +59,8 @@ class Ruling(BaseModel):
 
 class ClockState(BaseModel):
     """What the clock knows of a case. `rulings` are those still owed; `milestones` has the generation of the deadline
-    of each milestone of the plan in force, by its number; `raised_at` = when the urgency last rose.
+    of each milestone of the plan in force, by its number; `raised_at` = when the urgency last rose; `handed_over` =
+    up to which generation a unit's deadlines are its successor's: should it come back, it starts after that.
 
     `deadlines` are rows of their own; the rest is kept as JSON.
     """
@@ -72,6 +73,7 @@ class ClockState(BaseModel):
     round: int = 1
     rulings: tuple[Ruling, ...] = ()
     milestones: dict[int, int] = {}
+    handed_over: dict[str, int] = {}
     raised_at: datetime | None = None
     suspended_at: datetime | None = None
     deadlines: tuple[Deadline, ...] = Field(default=(), exclude=True)
@@ -187,6 +189,8 @@ def handed_over(state: ClockState, fact: f.CaseHandedOver, at: datetime, _: Rule
     ]
     names = {(known.obligation, known.generation) for known in state.deadlines if known.unit == unit}
     if names.isdisjoint((known.obligation, known.generation) for known in theirs):
+        used_up = max((known.generation for known in theirs), default=0)
+        state = state.model_copy(update={"handed_over": state.handed_over | {before: used_up}})
         return _renamed(state, theirs, unit)
     return _handed_on(state, [known for known in theirs if known.is_open], unit, at, fact)
 
@@ -237,13 +241,15 @@ def milestone_reached(state: ClockState, fact: f.CaseMilestoneReached, at: datet
 
 
 def resumed(state: ClockState, fact: f.CaseResumed, at: datetime, rules: Rules) -> ClockState:
+    """Everything goes on with what was left; an urgency that rose meanwhile counts from now on."""
     state = _ended(state, state.open(Obligation.REVIEW), State.MET, at, fact)
-    since = state.suspended_at
     state = _gone_on(state, [known for known in state.open() if known.state is State.PAUSED], at, fact, rules)
-    if since is not None:
-        later = [(known, one.leave_out(known, since, at, rules)) for known in _argued(state)]
-        state = _replaced(state, later).model_copy(update={"suspended_at": None})
-    return state
+    since = state.suspended_at
+    if since is None:
+        return state
+    state = _replaced(state, [(known, one.leave_out(known, since, at, rules)) for known in _argued(state)])
+    rose = state.raised_at is not None and state.raised_at >= since
+    return state.model_copy(update={"suspended_at": None, "raised_at": at if rose else state.raised_at})
 
 
 def reprioritised(state: ClockState, fact: f.CaseReprioritised, at: datetime, rules: Rules) -> ClockState:
@@ -304,7 +310,7 @@ def rework_ordered(state: ClockState, fact: f.CaseReworkOrdered, at: datetime, r
     if fact.cause is ReworkCause.RESIDENT_UNSATISFIED:
         state = _ended(state, state.open(Obligation.RATE), State.MET, at, fact)
     state = _nothing_pending(_ended(state, state.open(), State.CANCELLED, at, fact))
-    state = state.model_copy(update={"round": fact.round})
+    state = state.model_copy(update={"round": fact.round, "milestones": {}})
     for assignment in fact.assignments:
         state = _armed(state, assignment.unit, OWED_BY_A_UNIT, at, rules)
     return state
@@ -577,7 +583,8 @@ def _limit(state: ClockState, obligation: Obligation, rules: Rules) -> Limit:
 
 
 def _next(state: ClockState, obligation: Obligation, unit: str) -> int:
-    return 1 + max((known.generation for known in _of(state, obligation, unit)), default=0)
+    used_up = max((known.generation for known in _of(state, obligation, unit)), default=0)
+    return 1 + max(used_up, state.handed_over.get(unit, 0))
 
 
 def _of(state: ClockState, obligation: Obligation, unit: str) -> list[Deadline]:

@@ -176,7 +176,8 @@ def pause(deadline: Deadline, at: datetime, rules: Rules) -> Deadline:
         state=State.PAUSED,
         paused_at=at,
         left=left(deadline, at, rules),
-        next_at=deadline.next_at if unsaid else None,
+        next_step=RED if unsaid else deadline.next_step,
+        next_at=deadline.due_at if unsaid else None,
     )
 
 

@@ -1,11 +1,14 @@
 """Random histories: what may sensibly be done next with a case, and anything that anyone can say of it at all."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from services.router.domain.case import ARGUED, Assignment, Case, Part
 from services.router.domain.district import District
+from shared.contracts import facts as f
+from shared.contracts.lifecycle import AT_WORK
 from shared.contracts.units import HANDLING_KINDS
 from shared.contracts.vocabulary import Obligation, RequestKind, Role, Stage, Urgency
 from tests.unit.router.stories import (
@@ -17,6 +20,7 @@ from tests.unit.router.stories import (
     MAINS,
     MARKET,
     MERGED_TREE,
+    NOW,
     PARKS,
     POWER,
     SPLIT_TREE,
@@ -73,6 +77,7 @@ Pick: TypeAlias = Callable[[Sequence[Any]], Any]
 EVERYBODY = (WATER, POWER, MARKET, PARKS, STREET, COMMUNITY, CITY, LAKESIDE, WORKS, MAINS, HUB, "nobody-at-all")
 VERSIONS = (district(TREE), district(MERGED_TREE), district(SPLIT_TREE))
 """The units as they change in the middle: two departments become one; a company is split, a community moves."""
+NOTHING_OPEN = (Stage.CLOSED, Stage.ARCHIVED, Stage.DECLINED, Stage.WITHDRAWN)
 
 REPORTS: list[Callable[[str], Said]] = [
     signs_in,
@@ -159,7 +164,7 @@ def _to_be_ruled_on(case: Case, now: datetime, ours: District) -> Iterator[objec
     argued = [one for one in case.present if one.part in ARGUED]
     outsiders = _outsiders(case, ours)[-2:]
     if case.stage is Stage.REFUSAL_REVIEW:
-        yield from (dismisses(), *(upholds(unit) for unit in outsiders))
+        yield from (dismisses(of=argued[0].unit), *(upholds(unit, of=argued[0].unit) for unit in outsiders))
     if case.stage is Stage.CONSULTATION:
         yield from (dispatches(argued[0].unit), *(dispatches(unit) for unit in outsiders))
         yield dispatches(outsiders[0], argued[0].unit)
@@ -258,3 +263,81 @@ def anything_at_all(case: Case, now: datetime, pick: Pick) -> object:
         lambda: [verified(pick([None, *Urgency])), declined(), whistle()],
     )
     return pick(pick(kinds)())
+
+
+# --- readers of the log beside the case ----------------------------------------------------------------------
+
+
+class Begun:
+    """In no round does a unit begin twice unless it lost the case in between: read from the log alone."""
+
+    def __init__(self) -> None:
+        self.having: set[str] = set()
+
+    def hears(self, fact: f.CaseFact) -> None:
+        match fact:
+            case f.CaseDispatched():
+                self.having -= {made.unit for made in fact.released}
+                begin = [made.unit for made in fact.assignments if made.begun]
+                stay = {made.unit for made in fact.assignments if not made.begun}
+                assert len(begin) == len(set(begin))
+                assert self.having.isdisjoint(begin), "begun twice"
+                assert stay == self.having, "who has it goes on, and nobody else"
+                self.having |= set(begin)
+                assert [made.role for made in fact.assignments].count(Role.LEAD) == 1
+            case f.CaseReworkOrdered():
+                self.having = {made.unit for made in fact.assignments}
+                assert [made.role for made in fact.assignments].count(Role.LEAD) == 1
+            case f.CaseRefusalRuled(upheld=True):
+                self.having.remove(fact.unit)
+            case f.CaseHandedOver(assignment_id=assignment_id) if assignment_id is not None:
+                self.having.remove(fact.before)
+                assert fact.unit not in self.having
+                self.having.add(fact.unit)
+            case f.CaseWithdrawn() | f.CaseMerged():
+                assert {made.unit for made in fact.released} == self.having
+                self.having = set()
+            case _:
+                pass
+
+
+class Blame:
+    """Whose time it was, reckoned from the facts alone, by other means than the case does it."""
+
+    def __init__(self) -> None:
+        self.held: Counter[str] = Counter()
+        self.open_for = timedelta()
+        self.whistle_blower = self.lead = self.desk = ""
+        self.stage: Stage | None = None
+        self.since = NOW
+
+    def whose(self) -> str:
+        if self.stage is Stage.TO_DISPATCH:
+            return self.desk or self.whistle_blower
+        if self.stage in (*AT_WORK, Stage.SUSPENDED, Stage.HANDLED):
+            return self.lead
+        return self.whistle_blower
+
+    def hears(self, fact: f.CaseFact, at: datetime) -> None:
+        if self.stage is not None and self.stage not in NOTHING_OPEN:
+            self.held[self.whose()] += int((at - self.since).total_seconds())
+            self.open_for += at - self.since
+        self.stage, self.since = fact.stage, at
+        match fact:
+            case f.CaseOpened(matter=of):
+                self.whistle_blower = of.whistle_blower
+            case f.CaseHandedOver(assignment_id=None):
+                self.whistle_blower = fact.unit
+            case f.CaseHandedOver():
+                self.lead = fact.unit if fact.role is Role.LEAD else self.lead
+            case f.CaseSentToDesk():
+                self.desk = fact.desk
+            case f.CaseDispatched() | f.CaseReworkOrdered():
+                self.lead = next(made.unit for made in fact.assignments if made.role is Role.LEAD)
+            case f.CaseClosed() | f.CaseWithdrawn():
+                accounted = {one.unit: int(one.held.total_seconds()) for one in fact.accounts}
+                assert {unit: held for unit, held in accounted.items() if held} == +self.held
+                assert sum((one.held for one in fact.accounts), timedelta()) == self.open_for
+                assert all(timedelta() <= one.suspended <= one.held for one in fact.accounts)
+            case _:
+                pass

@@ -514,6 +514,14 @@ def test_raised_while_its_refusal_is_argued_the_sign_in_gets_shorter_too() -> No
     assert sum(known.obligation is Obligation.SIGN_IN and known.is_live for known in story.deadlines) == 1
 
 
+def test_raised_in_a_suspension_while_its_refusal_is_argued_it_counts_from_when_the_case_goes_on() -> None:
+    story = given_to(WATER).tell(NINE, b.refused(WATER)).tell(TEN, b.understood(NEXT_YEAR))
+    story.tell(ELEVEN, b.reprioritised(Urgency.NORMAL, Urgency.URGENT, Stage.SUSPENDED))
+    story.tell(local("2026-11-25 09:00"), b.resumed(Stage.REFUSAL_REVIEW))
+    story.tell(local("2026-11-25 09:30"), b.ruled(WATER, False, Stage.DISPATCHED))
+    assert due(story, Obligation.SIGN_IN) == "2026-11-25 10:00"
+
+
 # --- withdrawn, merged and back ---
 
 

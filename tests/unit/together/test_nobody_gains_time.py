@@ -1,0 +1,278 @@
+"""The router and the clock together, through random histories: nobody has more time than was granted, whatever is said.
+
+Refusals, transfers there and back, extensions, suspensions, plans, comments, edits, priorities, merging, and units and
+rules that change in the middle. Each fact of the router reaches the clock, each of the clock's the router.
+"""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from services.router.domain.case import Case, Part
+from services.router.domain.district import District
+from services.router.domain.rules import Rules as RoutingRules
+from services.router.main import HANDLERS, PASSED_OVER
+from services.sla.domain.account import account
+from services.sla.domain.clock import ClockState, DeadlineReached
+from services.sla.domain.deadline import Deadline, Rules, State
+from services.sla.domain.policy import read_policy
+from services.sla.main import handlers_by
+from shared.contracts import facts as f
+from shared.contracts.lifecycle import STAGES
+from shared.contracts.vocabulary import Obligation, Source, Stage, Urgency
+from shared.runtime.decision import FromDoor, FromTimer, Input
+from tests.unit.router.histories import VERSIONS, Begun, Blame, anything_at_all, has_units_of_the_past, sensible
+from tests.unit.router.stories import (
+    CASE,
+    FOR_NOBODY,
+    FOR_SHOPS,
+    FOR_STREET,
+    FOR_WATER,
+    RULES,
+    Said,
+    matter,
+    units_have_changed,
+    whistle,
+)
+from tests.unit.together.meters import CALENDAR, OF_A_UNIT, Meters
+
+POLICY_FILE = Path(__file__).parents[3] / "deploy" / "district" / "policy.yaml"
+POLICY = read_policy(POLICY_FILE.read_text(encoding="utf-8"), "policy.yaml")
+START = datetime(2026, 9, 18, 1, 30, tzinfo=UTC)
+"""A Friday morning in Shanghai; the long holiday of October is two weeks off."""
+OTHER_RULES = RoutingRules("2027-01", RULES.rules[2:])
+STEPS = 45
+HISTORIES = 12
+OWED_IN: dict[Stage, tuple[Obligation, ...]] = {
+    Stage.VERIFYING: (Obligation.ACCEPT,),
+    Stage.TO_DISPATCH: (Obligation.DISPATCH,),
+    Stage.REFUSAL_REVIEW: (Obligation.RULE_ON_REFUSAL,),
+    Stage.CONSULTATION: (Obligation.DESIGNATE,),
+    Stage.EXTENSION_REVIEW: (Obligation.RULE_ON_REQUEST,),
+    Stage.SUSPENDED: (Obligation.REVIEW,),
+    Stage.CHECKING: (Obligation.CHECK, Obligation.RATE),
+    Stage.RATING: (Obligation.RATE,),
+    Stage.CLOSED: (Obligation.ARCHIVE,),
+}
+
+
+class World:
+    """One case, the router that decides about it, the clock that runs for it, and the meters beside them."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.now = START
+        self.version = 0
+        self.district: District = VERSIONS[0]
+        self.case: Case | None = None
+        self.clock: ClockState | None = None
+        self.clock_handlers = handlers_by(lambda: Rules(POLICY, self.district.tree, lambda _unit: CALENDAR))
+        self.meters = Meters(POLICY)
+        self.begun, self.blame = Begun(), Blame()
+        self.told: list[str] = []
+        self.kinds: Counter[str] = Counter()
+
+    # --- telling
+
+    def tell(self, said: object) -> bool:
+        """Say it to the router; what it states reaches the clock. True where anything was stated."""
+        message, unit = (said.message, said.unit) if isinstance(said, Said) else (said, None)
+        origin = FromDoor(())
+        if type(message) in PASSED_OVER:
+            return False
+        self.told.append(f"{self.now:%m-%d %H:%M} {type(message).__name__} {unit or getattr(message, 'unit', '')}")
+        decision = HANDLERS[type(message)](self.district, self.case, Input(CASE, message, "m", origin, unit), self.now)
+        if decision.refusal is not None:
+            self.told[-1] += f": {decision.refusal.code}"
+            return False
+        self.case = decision.state or self.case
+        for fact in decision.facts:
+            assert isinstance(fact, f.CaseFact)
+            self.kinds[fact.NAME] += 1
+            self.told.append(f"    {fact.NAME} -> {fact.stage} {getattr(fact, 'unit', '')}")
+            self.begun.hears(fact)
+            self.blame.hears(fact, self.now)
+            after = self.clock_handlers[type(fact)](self.clock, Input(CASE, fact, "m", FromTimer()), self.now)
+            self.clock = after.state or self.clock
+            self.meters.hears(fact, self.now)
+        return bool(decision.facts)
+
+    def let_time_pass(self, how_long: timedelta, is_late: bool = False) -> None:
+        """The timer takes each step when it is due; if it is late, all of them in the end."""
+        until = self.now + how_long
+        while True:
+            due = [one for one in self.deadlines if one.next_at is not None and one.next_at <= until]
+            if not due:
+                break
+            first = min(due, key=_when)
+            self.now = max(self.now, until if is_late else _when(first))
+            self.take(first)
+        self.now = until
+
+    def take(self, one: Deadline) -> None:
+        found = DeadlineReached(
+            unit=one.unit,
+            obligation=one.obligation,
+            generation=one.generation,
+            step=one.next_step,
+            at=_when(one),
+        )
+        decision = self.clock_handlers[DeadlineReached](self.clock, Input(CASE, found, "m", FromTimer()), self.now)
+        assert decision.state is not None, (one, "nothing would ever end this step")
+        self.clock = decision.state
+        for fact in decision.facts:
+            assert isinstance(fact, f.DeadlineFact)
+            self.meters.hears_the_clock(fact)
+            self.tell(fact)
+
+    @property
+    def deadlines(self) -> tuple[Deadline, ...]:
+        return self.clock.deadlines if self.clock is not None else ()
+
+    # --- a history
+
+    def lives(self) -> None:
+        self.begins()
+        for _ in range(STEPS):
+            self.step()
+            self.let_time_pass(timedelta())
+            self.holds()
+        self.ends()
+
+    def begins(self) -> None:
+        pick = self.random.choice
+        category = pick([FOR_WATER, FOR_SHOPS, FOR_SHOPS, FOR_NOBODY, FOR_STREET])
+        urgency = pick([Urgency.NORMAL, Urgency.NORMAL, Urgency.COMPLEX, Urgency.URGENT])
+        about = matter(category, pick([Source.COMMUNITY, Source.HOTLINE_12345]), urgency)
+        self.tell(
+            whistle(about, needs_verification=pick([True, False, False]), self_handled=pick([True, False, False]))
+        )
+
+    def step(self) -> None:
+        assert self.case is not None
+        chance = self.random.random()
+        if chance < 0.3:
+            unit = self.random.choice([timedelta(minutes=7), timedelta(hours=1), timedelta(hours=5), timedelta(days=1)])
+            self.let_time_pass(unit * self.random.randint(1, 6), is_late=self.random.random() < 0.2)
+        elif chance < 0.34:
+            self.units_or_rules_change()
+        elif chance < 0.5:
+            said = anything_at_all(self.case, self.now, self.random.choice)
+            if not isinstance(said, f.DeadlineFact):
+                self.tell(said)
+        else:
+            steps = self.sensible()
+            if steps:
+                assert self.tell(self.random.choice(steps)), "what is sensible has an effect"
+
+    def sensible(self) -> list[object]:
+        """What people do; what the clock does, it does here by itself."""
+        assert self.case is not None
+        return [
+            said
+            for said in sensible(self.case, self.now, self.district)
+            if not isinstance(said, f.DeadlineFact) and not _is_rework(said)
+        ]
+
+    def units_or_rules_change(self) -> None:
+        if self.random.random() < 0.5:
+            self.district = replace(self.district, rules=self.random.choice([RULES, OTHER_RULES]))
+        elif self.version + 1 < len(VERSIONS):
+            self.version += 1
+            self.district = replace(self.district, tree=VERSIONS[self.version].tree)
+            if self.random.random() < 0.5:
+                self.tell(units_have_changed())
+
+    def ends(self) -> None:
+        """By people where they have to do something, else by the clock."""
+        for _ in range(200):
+            assert self.case is not None
+            if self.case.is_final:
+                break
+            steps = self.sensible()
+            if not steps or not self.tell(steps[0]):
+                self.let_time_pass(timedelta(days=5))
+            self.let_time_pass(timedelta(minutes=20))
+            self.holds()
+        assert self.case is not None
+        assert self.case.is_final
+        self.holds()
+
+    # --- what always holds
+
+    def holds(self) -> None:
+        assert self.case is not None
+        assert not list(self.meters.overdrawn(self.now))
+        self.waits_on_something(self.case)
+        self.each_part_has_its_clock(self.case)
+        self.the_clock_accounts_for_it()
+
+    def waits_on_something(self, case: Case) -> None:
+        owed = {one.obligation for one in self.deadlines if one.is_open}
+        row = STAGES[case.stage]
+        if row.final or row.follows:
+            assert not owed, f"{case.stage}: {owed}"
+        else:
+            assert owed & set(row.obligations), f"{case.stage}: nobody owes anything"
+            assert owed.issuperset(OWED_IN.get(case.stage, ())), f"{case.stage}: {owed}"
+        paused = {one.obligation for one in self.deadlines if one.state is State.PAUSED}
+        assert bool(paused) <= (case.stage is Stage.SUSPENDED)
+        if case.stage is Stage.SUSPENDED:
+            assert {one.obligation for one in self.deadlines if one.is_live} == {Obligation.REVIEW}
+        if not has_units_of_the_past(case, self.district):
+            assert all(one.unit in self.district.tree for one in self.deadlines if one.is_open)
+
+    def each_part_has_its_clock(self, case: Case) -> None:
+        """Who has yet to sign in owes that, who is not done owes the result; nobody else owes either."""
+        if case.is_at_work or case.stage is Stage.SUSPENDED:
+            owed = {(one.unit, one.obligation) for one in self.deadlines if one.is_open}
+            to_sign_in = {one.unit for one in case.present if one.part is Part.ASSIGNED}
+            to_finish = {one.unit for one in case.present if one.part is not Part.DONE}
+            assert {unit for unit, what in owed if what is Obligation.SIGN_IN} == to_sign_in
+            assert {unit for unit, what in owed if what is Obligation.HANDLE} == to_finish
+            assert {unit for unit, what in owed if what is Obligation.FIRST_CONTACT} <= to_finish
+            left = [one.milestone.number for one in case.milestones if one.reached_at is None]
+            steps = [one for one in self.deadlines if one.is_open and one.obligation is Obligation.MILESTONE]
+            assert len(steps) == len(left)
+
+    def the_clock_accounts_for_it(self) -> None:
+        names = Counter((one.unit, one.obligation, one.generation) for one in self.deadlines)
+        assert max(names.values(), default=1) == 1, "a deadline has one name"
+        rules = Rules(POLICY, self.district.tree, lambda _unit: CALENDAR)
+        for one in account(self.deadlines, self.now, rules):
+            assert one.granted == one.used + one.left
+            assert one.obligation not in OF_A_UNIT or one.used >= timedelta()
+
+
+def _when(one: Deadline) -> datetime:
+    assert one.next_at is not None
+    return one.next_at
+
+
+def _is_rework(said: object) -> bool:
+    """Else a case would be reopened for ever: the only sensible thing to do with a closed one beside waiting."""
+    return isinstance(said, Said) and type(said.message).__name__ == "OrderRework"
+
+
+BATCHES = range(40)
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_nobody_gains_time(batch: int) -> None:
+    reached: Counter[str] = Counter()
+    for seed in range(batch * HISTORIES, (batch + 1) * HISTORIES):
+        world = World(seed)
+        try:
+            world.lives()
+        except Exception as error:
+            history = "\n".join(world.told[-60:])
+            raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}\n{history}") from error
+        reached += world.kinds
+        reached["ran out"] += world.meters.ran_out
+        reached["given back"] += world.meters.given_back
+        reached["extended"] += world.meters.extended
+    print(dict(reached))
