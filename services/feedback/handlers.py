@@ -37,13 +37,7 @@ def case_handled(state: Review | None, item: Input[f.CaseHandled], now: datetime
     present = state.round if state is not None else None
     if present is not None and present.number >= handled.round:
         return Decision(note=f"round {handled.round} began before")
-    case = ReviewedCase(
-        number=handled.number,
-        source=handled.source,
-        whistle_blower=handled.whistle_blower,
-        resident_to_ask=handled.resident_to_ask,
-    )
-    return Decision(_of(case, state, now).opened(handled.round, handled.units, now))
+    return Decision(_of(_reviewed(handled), state, now).opened(handled.round, handled.units, now))
 
 
 def case_answered(state: Review | None, item: Input[f.CaseAnswered], now: datetime) -> Decision[Review]:
@@ -52,13 +46,7 @@ def case_answered(state: Review | None, item: Input[f.CaseAnswered], now: dateti
     present = state.round if state is not None else None
     if present is not None and present.number >= answered.round:
         return Decision(note=f"round {answered.round} began before")
-    case = ReviewedCase(
-        number=answered.number,
-        source=answered.source,
-        whistle_blower=answered.whistle_blower,
-        resident_to_ask=answered.resident_to_ask,
-    )
-    begun = _of(case, state, now).opened(answered.round, answered.units, now)
+    begun = _of(_reviewed(answered), state, now).opened(answered.round, answered.units, now)
     return _concluding(begun.checked(Check(passed=True, note="随并入的哨单核查", by=answered.actor, at=now)), ())
 
 
@@ -199,6 +187,16 @@ def answer_as_resident(state: Review | None, item: Input[AnswerAsResident], now:
 
 
 # --- what they share ------------------------------------------------------------------------------------------
+
+
+def _reviewed(fact: f.CaseHandled | f.CaseAnswered) -> ReviewedCase:
+    """Whose case it is, as the fact that begins a round says."""
+    return ReviewedCase(
+        number=fact.number,
+        source=fact.source,
+        whistle_blower=fact.whistle_blower,
+        resident_to_ask=fact.resident_to_ask,
+    )
 
 
 def _of(case: ReviewedCase, state: Review | None, now: datetime) -> Review:

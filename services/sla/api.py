@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import FastAPI, Request
 
-from services.sla.domain.clock import ClockState
+from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Deadline
 from services.sla.store import PostgresDeadlines
 from shared.contracts.vocabulary import Obligation

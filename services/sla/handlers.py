@@ -7,7 +7,8 @@ from typing import TypeAlias, TypeVar
 import orjson
 
 from services.sla.domain import clock
-from services.sla.domain.clock import ClockState, DeadlineReached
+from services.sla.domain.clock import DeadlineReached
+from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Rules
 from shared.contracts.facts import CaseFact, CaseOpened
 from shared.runtime.decision import Decision, Input

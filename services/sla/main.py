@@ -9,7 +9,8 @@ from services.sla.agenda import Agenda
 from services.sla.clockwatch import ClockWatch
 from services.sla.domain import clock
 from services.sla.domain.calendar import StateCalendar
-from services.sla.domain.clock import ClockState, DeadlineReached
+from services.sla.domain.clock import DeadlineReached
+from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Rules
 from services.sla.domain.policy import read_policy
 from services.sla.handlers import on

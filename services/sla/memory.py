@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.sla.agenda import Agenda
-from services.sla.domain.clock import ClockState, DeadlineReached
+from services.sla.domain.clock import DeadlineReached
+from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Deadline
 from services.sla.timer import Found
 from shared.contracts.topics import shard_of

@@ -11,7 +11,8 @@ import aiosql
 import asyncpg
 
 from services.sla.agenda import Agenda
-from services.sla.domain.clock import ClockState, DeadlineReached
+from services.sla.domain.clock import DeadlineReached
+from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Deadline, State
 from services.sla.domain.limit import Limit
 from services.sla.timer import Found

@@ -18,7 +18,8 @@ import structlog
 from services.sla import metrics
 from services.sla.agenda import Agenda
 from services.sla.clockwatch import ClockWatch
-from services.sla.domain.clock import ClockState, DeadlineReached
+from services.sla.domain.clock import DeadlineReached
+from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import RED, YELLOW
 from shared.contracts.topics import SHARDS
 from shared.runtime.decision import Fate, FromTimer, Input, Outcome

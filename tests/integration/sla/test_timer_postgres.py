@@ -15,7 +15,7 @@ import pytest
 
 from services.sla.agenda import BEGINNING, Agenda
 from services.sla.clockwatch import ClockWatch
-from services.sla.domain.clock import ClockState
+from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Deadline, State
 from services.sla.main import handlers_by
 from services.sla.store import ClockStates, PostgresDeadlines, queries

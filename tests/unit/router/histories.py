@@ -1,6 +1,5 @@
 """Random histories: what may sensibly be done next with a case, and anything that anyone can say of it at all."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -305,7 +304,7 @@ class Blame:
     """Whose time it was, reckoned from the facts alone, by other means than the case does it."""
 
     def __init__(self) -> None:
-        self.held: Counter[str] = Counter()
+        self.held: dict[str, timedelta] = {}
         self.open_for = timedelta()
         self.whistle_blower = self.lead = self.desk = ""
         self.stage: Stage | None = None
@@ -320,7 +319,8 @@ class Blame:
 
     def hears(self, fact: f.CaseFact, at: datetime) -> None:
         if self.stage is not None and self.stage not in NOTHING_OPEN:
-            self.held[self.whose()] += int((at - self.since).total_seconds())
+            whose = self.whose()
+            self.held[whose] = self.held.get(whose, timedelta()) + (at - self.since)
             self.open_for += at - self.since
         self.stage, self.since = fact.stage, at
         match fact:
@@ -335,9 +335,9 @@ class Blame:
             case f.CaseDispatched() | f.CaseReworkOrdered():
                 self.lead = next(made.unit for made in fact.assignments if made.role is Role.LEAD)
             case f.CaseClosed() | f.CaseWithdrawn():
-                accounted = {one.unit: int(one.held.total_seconds()) for one in fact.accounts}
-                assert {unit: held for unit, held in accounted.items() if held} == +self.held
-                assert sum((one.held for one in fact.accounts), timedelta()) == self.open_for
+                accounted = {one.unit: one.held for one in fact.accounts if one.held}
+                assert accounted == {unit: held for unit, held in self.held.items() if held}
+                assert sum(accounted.values(), timedelta()) == self.open_for
                 assert all(timedelta() <= one.suspended <= one.held for one in fact.accounts)
             case _:
                 pass

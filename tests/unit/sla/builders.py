@@ -8,7 +8,8 @@ from uuid import UUID, uuid5
 
 from services.sla.domain.account import Account, account
 from services.sla.domain.calendar import SHANGHAI, StateCalendar
-from services.sla.domain.clock import ClockState, DeadlineReached
+from services.sla.domain.clock import DeadlineReached
+from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Deadline, Rules
 from services.sla.domain.policy import read_policy
 from services.sla.main import handlers_by

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from services.sla.agenda import Agenda
 from services.sla.clockwatch import ClockWatch
-from services.sla.domain.clock import ClockState
+from services.sla.domain.clock_state import ClockState
 from services.sla.main import handlers_by
 from services.sla.memory import MemoryClockStates, MemoryDeadlines
 from services.sla.timer import Timer

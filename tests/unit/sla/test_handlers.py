@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.sla.domain.clock import ClockState, DeadlineReached
+from services.sla.domain.clock import DeadlineReached
+from services.sla.domain.clock_state import ClockState
 from services.sla.handlers import CaseUnknown, stated_at
 from services.sla.main import handlers_by
 from shared.contracts.envelope import Envelope, decode, encode

@@ -309,6 +309,7 @@ class Walk(RuleBasedStateMachine):
             for obligation in OWED:
                 if self.runs(unit, obligation):
                     self.go_on(unit, obligation)
+        self.pass_time(timedelta(microseconds=1))
 
     @precondition(lambda self: self.at_work)
     @rule(first=st.timedeltas(timedelta(minutes=1), timedelta(days=40)), then=st.integers(0, 2))
@@ -333,7 +334,7 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: self.stage is not None and not STAGES[self.stage].final)
     @rule(urgency=st.sampled_from(Urgency))
     def reprioritised(self, urgency: Urgency) -> None:
-        """What stands still at that moment stood still before it or will after it: no two decisions are at once."""
+        """No two decisions are at once: what stands still stopped before this one, or will after it."""
         assert self.stage is not None
         rises = list(Urgency).index(urgency) < list(Urgency).index(self.urgency)
         before, self.urgency = self.urgency, urgency

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.sla import metrics
-from services.sla.domain.clock import ClockState
+from services.sla.domain.clock_state import ClockState
 from services.sla.timer import MOST_AT_ONCE, PATIENCE_SECONDS
 from shared.contracts.topics import SHARDS, shard_of
 from shared.contracts.vocabulary import Stage, Urgency

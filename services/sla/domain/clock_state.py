@@ -1,0 +1,141 @@
+"""What the clock knows of a case, and the ways in which its list of deadlines changes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.sla.domain import deadline as one
+from services.sla.domain.deadline import Deadline, Rules, State
+from services.sla.domain.limit import Limit
+from shared.contracts import facts as f
+from shared.contracts.vocabulary import Obligation, RequestKind, Stage, Urgency
+
+OWED_BY_A_UNIT = (Obligation.SIGN_IN, Obligation.FIRST_CONTACT, Obligation.HANDLE)
+"""What every unit owes that has a part; milestones are the lead's beside these."""
+OWED_BY_WHO_WHISTLED = (Obligation.ACCEPT, Obligation.CHECK, Obligation.RATE)
+UNDER_REVIEW = {Stage.REFUSAL_REVIEW: Obligation.RULE_ON_REFUSAL, Stage.CONSULTATION: Obligation.DESIGNATE}
+STRICTEST_FIRST = (Urgency.CRITICAL, Urgency.URGENT, Urgency.NORMAL, Urgency.COMPLEX)
+
+
+class Ruling(BaseModel):
+    """The ruling a unit waits for, on a request of this kind or (None) on its refusal: whose deadline that is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    asker: str
+    kind: RequestKind | None
+    owed_by: str
+    obligation: Obligation
+    generation: int
+
+
+class ClockState(BaseModel):
+    """What the clock knows of a case. `rulings` are those still owed; `milestones` has the generation of the deadline
+    of each milestone of the plan in force, by its number; `raised_at` = when the urgency last rose; `handed_over` =
+    up to which generation a unit's deadlines are its successor's: should it come back, it starts after that.
+
+    `deadlines` are rows of their own; the rest is kept as JSON.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    urgency: Urgency
+    category: tuple[str, ...] = ()
+    whistle_blower: str
+    round: int = 1
+    rulings: tuple[Ruling, ...] = ()
+    milestones: dict[int, int] = {}
+    handed_over: dict[str, int] = {}
+    raised_at: datetime | None = None
+    suspended_at: datetime | None = None
+    deadlines: tuple[Deadline, ...] = Field(default=(), exclude=True)
+
+    def open(self, *obligations: Obligation, unit: str | None = None) -> list[Deadline]:
+        """Deadlines that are owed, of these obligations (all without any) and this unit (any without one)."""
+        return [
+            deadline
+            for deadline in self.deadlines
+            if deadline.is_open
+            and (not obligations or deadline.obligation in obligations)
+            and unit in (None, deadline.unit)
+        ]
+
+    def latest(self, obligation: Obligation, unit: str) -> Deadline | None:
+        """The unit's deadline of this kind in this round, ended or not."""
+        found = [known for known in all_of_unit(self, obligation, unit) if known.round == self.round]
+        return max(found, key=lambda known: known.generation, default=None)
+
+
+# --- changing the list -------------------------------------------------------------------------------------------
+
+
+def armed(
+    state: ClockState,
+    unit: str,
+    owed: Sequence[Obligation],
+    at: datetime,
+    rules: Rules,
+    generation: int | None = None,
+) -> ClockState:
+    """Start these obligations of a unit, each as the next generation of its kind where none is given."""
+    new = [
+        one.arm(
+            unit,
+            obligation,
+            generation or next_generation(state, obligation, unit),
+            limit_of(state, obligation, rules),
+            at,
+            rules,
+            state.round,
+        )
+        for obligation in owed
+    ]
+    return added(state, new)
+
+
+def limit_of(state: ClockState, obligation: Obligation, rules: Rules) -> Limit:
+    """What the policy grants; units have less in a rework."""
+    limit = rules.policy.limit(obligation, state.urgency)
+    factor = rules.policy.rework_factor if state.round > 1 and obligation in OWED_BY_A_UNIT else 1
+    return limit if factor == 1 else limit.times(factor)
+
+
+def next_generation(state: ClockState, obligation: Obligation, unit: str) -> int:
+    used_up = max((known.generation for known in all_of_unit(state, obligation, unit)), default=0)
+    return 1 + max(used_up, state.handed_over.get(unit, 0))
+
+
+def all_of_unit(state: ClockState, obligation: Obligation, unit: str) -> list[Deadline]:
+    return [known for known in state.deadlines if (known.unit, known.obligation) == (unit, obligation)]
+
+
+def all_of(state: ClockState, obligation: Obligation) -> list[Deadline]:
+    return [known for known in state.deadlines if known.obligation is obligation]
+
+
+def ended(state: ClockState, ending: Iterable[Deadline], how: State, at: datetime, fact: f.CaseFact) -> ClockState:
+    return replaced(state, [(deadline, one.end(deadline, how, at, fact.NAME)) for deadline in ending])
+
+
+def renamed(state: ClockState, theirs: Iterable[Deadline], unit: str) -> ClockState:
+    return replaced(state, [(known, replace(known, unit=unit)) for known in theirs])
+
+
+def handed_on(state: ClockState, theirs: Sequence[Deadline], unit: str, at: datetime, fact: f.CaseFact) -> ClockState:
+    """The clocks end where they are and go on with another unit, each as its next generation."""
+    new = [one.hand_on(known, unit, next_generation(state, known.obligation, unit)) for known in theirs]
+    return added(ended(state, theirs, State.CANCELLED, at, fact), new)
+
+
+def added(state: ClockState, new: Sequence[Deadline]) -> ClockState:
+    return state.model_copy(update={"deadlines": (*state.deadlines, *new)}) if new else state
+
+
+def replaced(state: ClockState, changes: Iterable[tuple[Deadline, Deadline]]) -> ClockState:
+    new = {id(before): after for before, after in changes}
+    if not new:
+        return state
+    deadlines = tuple(new.get(id(deadline), deadline) for deadline in state.deadlines)
+    return state.model_copy(update={"deadlines": deadlines})

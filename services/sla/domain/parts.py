@@ -1,0 +1,211 @@
+"""What becomes of clocks as units get parts, lose them, go on, refuse and ask: the steps that several facts take."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from services.sla.domain import clock_state as held
+from services.sla.domain import deadline as one
+from services.sla.domain.calendar import Due
+from services.sla.domain.clock_state import OWED_BY_A_UNIT, UNDER_REVIEW, ClockState, Ruling
+from services.sla.domain.deadline import Deadline, Rules, State
+from shared.contracts import facts as f
+from shared.contracts.vocabulary import Obligation, RequestKind
+
+
+def given(state: ClockState, unit: str, at: datetime, fact: f.CaseDispatched, rules: Rules) -> ClockState:
+    """A unit gets a part. In a round in which it had one before, its clocks go on; who was contacted, was."""
+    known = [state.latest(obligation, unit) for obligation in OWED_BY_A_UNIT]
+    again = [was for was in known if was is not None]
+    if again:
+        contacted = (Obligation.FIRST_CONTACT, State.MET)
+        going = [was for was in again if not was.is_open and (was.obligation, was.state) != contacted]
+        return gone_on(state, going, at, fact, rules)
+    state = held.armed(state, unit, OWED_BY_A_UNIT, at, rules)
+    plan = state.open(Obligation.MILESTONE)
+    if not plan:
+        return state
+    ends = Due(max(step.due_at if step.left is None else at + step.left for step in plan), at)
+    own = [handle for handle in state.open(Obligation.HANDLE, unit=unit) if handle.due_at < ends.at]
+    return held.replaced(state, [(handle, one.extend(handle, handle.generation, ends, rules)) for handle in own])
+
+
+def released(state: ClockState, units: Collection[str], at: datetime, fact: f.CaseFact, rules: Rules) -> ClockState:
+    """These units lose their parts. What is left of their time is kept, should they get the case again."""
+    if not units:
+        return state
+    theirs = [*state.open(*OWED_BY_A_UNIT), *argued(state)]
+    state = taken_away(state, [known for known in theirs if known.unit in units], at, fact, rules)
+    pending = rulings_for(state, units)
+    state = settled(state, [ruling for ruling in pending if ruling.kind is None], State.MET, at, fact)
+    return settled(state, [ruling for ruling in pending if ruling.kind is not None], State.CANCELLED, at, fact)
+
+
+def led_by(state: ClockState, lead: str, at: datetime, fact: f.CaseDispatched, rules: Rules) -> ClockState:
+    """What is left of the plan is the lead's, whoever that is now; what is overdue remains who let it pass."""
+    if not state.milestones:
+        return state
+    plan = [
+        known for known in held.all_of(state, Obligation.MILESTONE) if known.generation in state.milestones.values()
+    ]
+    merged_away = [known for known in plan if not known.is_open and known.left is not None]
+    state = gone_on(state, merged_away, at, fact, rules)
+    steps = {
+        number: known
+        for known in state.open(Obligation.MILESTONE)
+        for number, generation in state.milestones.items()
+        if known.generation == generation and known.unit != lead and known.fired_at is None
+    }
+    generations = numbered(state, steps)
+    new = [one.hand_on(known, lead, generations[number]) for number, known in steps.items()]
+    state = held.added(held.ended(state, steps.values(), State.CANCELLED, at, fact), new)
+    return state.model_copy(update={"milestones": state.milestones | generations})
+
+
+def numbered(state: ClockState, milestones: Iterable[int]) -> dict[int, int]:
+    """The next generations for these milestones. No two milestones of a case share one, whoever leads it."""
+    used_up = max((known.generation for known in held.all_of(state, Obligation.MILESTONE)), default=0)
+    return {number: used_up + place for place, number in enumerate(milestones, start=1)}
+
+
+def taken_away(
+    state: ClockState, going: Iterable[Deadline], at: datetime, fact: f.CaseFact, rules: Rules
+) -> ClockState:
+    """An argued sign-in is judged from when the case was suspended, if it is: until then it ran."""
+    return held.replaced(
+        state,
+        [
+            (known, one.take_away(known, at if known.is_open else state.suspended_at or at, fact.NAME, rules))
+            for known in going
+        ],
+    )
+
+
+def gone_on(
+    state: ClockState, standing: Iterable[Deadline], at: datetime, fact: f.CaseFact, rules: Rules
+) -> ClockState:
+    """They go on with what was left; if the urgency rose meanwhile, with the new limit at most."""
+    changes, new = [], []
+    for known in standing:
+        after = one.resume(known, at, rules)
+        rose = state.raised_at is not None and _stood_since(state, known) <= state.raised_at
+        shorter = shortened(state, after, at, rules) if rose else None
+        if shorter is None:
+            changes.append((known, after))
+            continue
+        new.append(shorter)
+        if known.is_open:
+            changes.append((known, one.end(known, State.CANCELLED, at, fact.NAME)))
+    return held.added(held.replaced(state, changes), new)
+
+
+def _stood_since(state: ClockState, known: Deadline) -> datetime:
+    """When it stopped to run; who loses its part in a suspension had stopped when that began."""
+    if known.paused_at is not None:
+        return known.paused_at
+    assert known.ended_at is not None, "only what stands still can go on"
+    return min(known.ended_at, state.suspended_at or known.ended_at)
+
+
+def shortened(state: ClockState, running: Deadline, at: datetime, rules: Rules) -> Deadline | None:
+    """The limit of the present urgency from then on, where it ends before the deadline does."""
+    if running.obligation not in OWED_BY_A_UNIT or running.state is not State.ARMED:
+        return None
+    limit = held.limit_of(state, running.obligation, rules)
+    fresh = one.arm(running.unit, running.obligation, running.generation + 1, limit, at, rules, state.round)
+    return fresh if fresh.due_at < running.due_at else None
+
+
+def extended(
+    state: ClockState, longer: Iterable[tuple[Deadline, Due]], at: datetime, fact: f.CaseFact, rules: Rules
+) -> ClockState:
+    """A new generation for each whose new due time is later and lies ahead. What was overdue was overdue."""
+    longer = [(known, due) for known, due in longer if due.at > max(known.due_at, at)]
+    new = [one.extend(known, known.generation + 1, due, rules) for known, due in longer]
+    return held.added(held.ended(state, [known for known, _ in longer], State.CANCELLED, at, fact), new)
+
+
+def suspended(state: ClockState, until: datetime | None, at: datetime, fact: f.CaseFact, rules: Rules) -> ClockState:
+    """Everything stands still, what was asked for lapses, and the hub looks at it again on the review date."""
+    assert until is not None, f"{fact.NAME}: a suspension has its date"
+    asked = [ruling for ruling in state.rulings if ruling.kind is not None]
+    state = paused(settled(state, asked, State.CANCELLED, at, fact), at, rules)
+    generation = held.next_generation(state, Obligation.REVIEW, rules.hub)
+    review = one.arm_until(rules.hub, Obligation.REVIEW, generation, until, at, rules, state.round)
+    return held.added(state, [review]).model_copy(update={"suspended_at": at})
+
+
+def paused(state: ClockState, at: datetime, rules: Rules) -> ClockState:
+    running = [known for known in state.open() if known.is_live and known.obligation is not Obligation.REVIEW]
+    return held.replaced(state, [(known, one.pause(known, at, rules)) for known in running])
+
+
+# --- refusals that are argued, requests that wait ---------------------------------------------------------------
+
+
+def asked(
+    state: ClockState,
+    asker: str,
+    kind: RequestKind | None,
+    owed_by: str,
+    owed: Obligation,
+    at: datetime,
+    rules: Rules,
+) -> ClockState:
+    state = held.armed(state, owed_by, (owed,), at, rules)
+    generation = state.deadlines[-1].generation
+    ruling = Ruling(asker=asker, kind=kind, owed_by=owed_by, obligation=owed, generation=generation)
+    return state.model_copy(update={"rulings": (*state.rulings, ruling)})
+
+
+def rulings_for(state: ClockState, askers: Collection[str]) -> list[Ruling]:
+    return [ruling for ruling in state.rulings if ruling.asker in askers]
+
+
+def settled(state: ClockState, rulings: Collection[Ruling], how: State, at: datetime, fact: f.CaseFact) -> ClockState:
+    """Whoever owed these rulings owes them no more."""
+    if not rulings:
+        return state
+    names = {(ruling.owed_by, ruling.obligation, ruling.generation) for ruling in rulings}
+    ending = [known for known in state.open() if (known.unit, known.obligation, known.generation) in names]
+    pending = tuple(ruling for ruling in state.rulings if ruling not in rulings)
+    return held.ended(state, ending, how, at, fact).model_copy(update={"rulings": pending})
+
+
+def argued(state: ClockState) -> list[Deadline]:
+    """The sign-ins that a refusal has met, as long as it is argued: dismissed, they go on."""
+    return [
+        known
+        for known in state.deadlines
+        if known.cause == f.CaseRefused.NAME and known.round == state.round and known.left is None
+    ]
+
+
+def argued_no_more(
+    state: ClockState, units: Collection[str], at: datetime, fact: f.CaseFact, rules: Rules
+) -> ClockState:
+    """These refusers stay, on the clocks they had."""
+    dismissed = [known for known in argued(state) if known.unit in units]
+    changes, new = [], []
+    for known in dismissed:
+        after = one.reinstate(known, rules)
+        rose = state.raised_at if known.ended_at and state.raised_at and known.ended_at <= state.raised_at else None
+        shorter = shortened(state, after, rose, rules) if rose else None
+        changes.append((known, after if shorter is None else one.end(after, State.CANCELLED, at, fact.NAME)))
+        new += [] if shorter is None else [shorter]
+    state = held.added(held.replaced(state, changes), new)
+    refusals = [ruling for ruling in rulings_for(state, units) if ruling.kind is None]
+    return settled(state, refusals, State.MET, at, fact)
+
+
+def nothing_argued(state: ClockState, at: datetime, fact: f.CaseFact, rules: Rules) -> ClockState:
+    """Every refusal is settled: whoever has not lost its part stays."""
+    refusers = {known.unit for known in argued(state)}
+    if refusers:
+        state = argued_no_more(state, refusers, at, fact, rules)
+    return held.ended(state, state.open(*UNDER_REVIEW.values()), State.MET, at, fact)
+
+
+def nothing_pending(state: ClockState) -> ClockState:
+    if not state.rulings and state.suspended_at is None:
+        return state
+    return state.model_copy(update={"rulings": (), "suspended_at": None})
