@@ -134,7 +134,8 @@ class Heading(TypedDict):
 class Case(_Value):
     """A case as its facts have left it. `assignments` holds every round; the last is the present one.
 
-    `answerable` is the unit whose time it is now, since `answerable_since`; `held` is how long each unit was.
+    `answerable` is the unit whose time it is now, since `answerable_since`; `held` is how long each unit was. A case
+    from before such accounts were kept has no `answerable_since`, and goes without.
     """
 
     case_id: UUID
@@ -166,7 +167,7 @@ class Case(_Value):
     answer: str = ""
     evidence: tuple[f.Evidence, ...] = ()
     answerable: str | None = None
-    answerable_since: datetime
+    answerable_since: datetime | None = None
     held: dict[str, timedelta] = {}
     held_suspended: dict[str, timedelta] = {}
 

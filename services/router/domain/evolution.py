@@ -54,6 +54,8 @@ def _lapsed(case: Case) -> Case:
 
 def _accounted(before: Case, after: Case, at: datetime) -> Case:
     """Add the time since the last change to whoever was answerable for it."""
+    if before.answerable_since is None:
+        return after
     now = answerable(after)
     if (now, after.stage is Stage.SUSPENDED) == (before.answerable, before.stage is Stage.SUSPENDED):
         return after
@@ -73,8 +75,10 @@ def _plus(held: dict[str, timedelta], unit: str, lasted: timedelta) -> dict[str,
 def accounts(case: Case) -> tuple[f.UnitAccount, ...]:
     """What each unit did with the time it was answerable, once the case is closed or withdrawn.
 
-    The `held` of all units adds up to the time for which the case was open.
+    The `held` of all units adds up to the time for which the case was open. None for a case that has no accounts.
     """
+    if case.answerable_since is None:
+        return ()
     roles = {one.unit: one.role for one in sorted(case.assignments, key=lambda one: one.round)}
     return tuple(
         f.UnitAccount(

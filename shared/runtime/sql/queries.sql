@@ -96,9 +96,12 @@ select shard, sequence, case_id, caseseq, event, digest, hash
 from log where shard = :shard::smallint and sequence > :sequence::bigint order by sequence limit :most::integer;
 
 -- name: mark_published!
--- Move forward how far shards are known to be published.
+-- Move forward how far shards are known to be published. Heads are locked in order of shard, as everywhere.
+with locked as (
+    select shard from head where shard = any(:shards::smallint[]) order by shard for update
+)
 update head set published = moved.published
-from unnest(:shards::smallint[], :published::bigint[]) as moved (shard, published)
+from unnest(:shards::smallint[], :published::bigint[]) as moved (shard, published) join locked using (shard)
 where head.shard = moved.shard and head.published < moved.published;
 
 -- name: unpublished_letters

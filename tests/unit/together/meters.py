@@ -56,7 +56,7 @@ class Meter:
     rose: bool = False
     """The urgency rose while it stood still."""
     may_be_less: bool = False
-    """The urgency rose while a refusal was argued: dismissed, it may be shorter, never longer."""
+    """The urgency rose while its refusal was argued, or it came when there was a plan already."""
 
     @property
     def runs(self) -> bool:
@@ -198,6 +198,7 @@ class Meters:
                 meter = self.of[unit, obligation] = Meter([Grant(self._limit(obligation), at)])
                 if self.plan and obligation is Obligation.HANDLE:
                     meter.lasts_until(max(self.plan.values()), at)
+                    meter.may_be_less = True
             else:
                 self.given_back += 1
                 meter.is_owed = meter.is_owed or obligation is not Obligation.FIRST_CONTACT

@@ -1,11 +1,4 @@
--- Ledgers, lists and merged cases; whose time it is, for cases from before it was kept.
-update state set state = state || jsonb_build_object(
-    'answerable', case when state ->> 'stage' in ('declined', 'closed', 'archived') then null
-                       else state #>> '{matter,whistle_blower}' end,
-    'answerable_since', state ->> 'opened_at'
-)
-where not state ? 'answerable_since';
-
+-- Ledgers, lists, supervised and merged cases.
 alter table state
     add column ledger text generated always as (state ->> 'ledger') stored,
     add column case_list text generated always as (state ->> 'case_list') stored,
