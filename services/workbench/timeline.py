@@ -259,7 +259,9 @@ _FREE = (
 def _lines(fact: f.Fact, say: Speech) -> list[Line]:
     """What a fact says beyond its sentence, and why it was allowed."""
     found: list[Line] = []
-    reason = getattr(fact, "reason", None)
+    reason, why = getattr(fact, "reason", None), getattr(fact, "why", None)
+    if isinstance(why, f.Reason) and why.zh == reason:
+        reason = why  # the same words, and by which rule
     if isinstance(reason, f.Reason):
         found.extend(_reason_lines(reason, say("case.reason"), say))
     elif isinstance(reason, str) and not isinstance(reason, Enum):
@@ -271,10 +273,9 @@ def _lines(fact: f.Fact, say: Speech) -> list[Line]:
     )
     found.extend(_set_lines(fact, say))
     found.extend(_time_lines(fact, say))
-    why = getattr(fact, "why", None)
     if isinstance(why, f.Reason) and why != reason:
         found.extend(_reason_lines(why, say("case.why"), say))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _reason_lines(reason: f.Reason, label: str, say: Speech) -> list[Line]:

@@ -125,10 +125,12 @@ class UnitTree:
         """The units that have a capability and handle cases, in the order of the file."""
         return self._capable.get(capability, ())
 
-    def name_of(self, code: str) -> str:
+    def name_of(self, code: str, *, english: bool = False) -> str:
         """What a unit is or was called; the code itself where it was never known."""
         unit = self.units.get(code) or self.retired.get(code)
-        return code if unit is None else unit.name
+        if unit is None:
+            return code
+        return unit.name_en or unit.name if english else unit.name
 
     def present(self, code: str, region: str | None = None, category: Sequence[str] = ()) -> str | None:
         """The unit itself while it exists, else who took over, through any number of versions.

@@ -74,7 +74,7 @@ class Router:
         self.state = decision.state or self.state
         for fact in decision.facts:
             envelope = Envelope(str(uuid4()), "/chuishao/router", self.case_id, NOW, fact, sequence=1, caseseq=1)
-            self.told += [one.value for one in project(envelope) if one.topic == assignments_topic(UNIT)]
+            self.told += [one.value for one in project(envelope) if one.topic == assignments_topic(UNIT) and one.value]
         return decision
 
     def open(self) -> None:

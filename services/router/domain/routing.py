@@ -123,8 +123,8 @@ def _now(code: str, matter: Matter, tree: UnitTree, told: list[Told]) -> Unit | 
     if unit is None or unit.kind not in HANDLING_KINDS:
         return None
     if unit.code != code:
-        former = tree.name_of(code)
-        told.append(Told(f"{former}的职责已由{unit.name}承接", f"{unit.name} has taken over from {former}"))
+        former, present = tree.name_of(code, english=True), tree.name_of(unit.code, english=True)
+        told.append(Told(f"{tree.name_of(code)}的职责已由{unit.name}承接", f"{present} has taken over from {former}"))
     return unit
 
 
@@ -191,23 +191,23 @@ def _without_conflict(handlers: Handlers, matter: Matter, tree: UnitTree) -> Han
     if not concerned:
         return handlers
     lead = handlers.units[0]
+    about_en, lead_en = tree.name_of(about.code, english=True), tree.name_of(lead, english=True)
     basis = f"利益冲突回避 / conflict of interest: {about.name}"
     if lead not in concerned:
-        told = Told(f"{about.name}是被反映单位，不参与办理", f"{about.name} is the respondent and takes no part", basis)
+        told = Told(f"{about.name}是被反映单位，不参与办理", f"{about_en} is the respondent and takes no part", basis)
         return _those_left(handlers, lead, concerned, told)
     supervisor = tree.supervisor(lead)
     if supervisor.kind in HANDLING_KINDS:
         told = Told(
             f"被反映单位{about.name}是承办单位{tree.name_of(lead)}本身或其下属，改由上级{supervisor.name}承办",
-            f"the respondent {about.name} is the handling unit {tree.name_of(lead)} or below it, "
-            f"so its supervisor {supervisor.name} handles the case",
+            f"the respondent {about_en} is the handling unit {lead_en} or below it, "
+            f"so its supervisor {tree.name_of(supervisor.code, english=True)} handles the case",
             basis,
         )
         return _those_left(handlers, supervisor.code, concerned, told)
     told = Told(
         f"被反映单位{about.name}是承办单位{tree.name_of(lead)}本身或其下属，由区级治理中心研判派单",
-        f"the respondent {about.name} is the handling unit {tree.name_of(lead)} or below it, "
-        "so the hub's desk dispatches",
+        f"the respondent {about_en} is the handling unit {lead_en} or below it, so the hub's desk dispatches",
         basis,
     )
     return Handlers((), (), (*handlers.told, told))

@@ -111,9 +111,9 @@ def _handed_over(case: Case, part: Assignment, heir: str, tree: UnitTree, now: d
 
 
 def _reason(before: str, after: str, tree: UnitTree) -> f.Reason:
-    former, present = tree.name_of(before), tree.name_of(after)
+    former, present = tree.name_of(before, english=True), tree.name_of(after, english=True)
     return f.Reason(
-        zh=f"机构调整：{former}的事项由{present}承接",
+        zh=f"机构调整：{tree.name_of(before)}的事项由{tree.name_of(after)}承接",
         en=f"Units were reorganised: {present} has taken over from {former}",
         rule="succession",
         version=tree.version,

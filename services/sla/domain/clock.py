@@ -145,6 +145,8 @@ def handed_over(state: ClockState, fact: f.CaseHandedOver, at: datetime, _: Rule
         used_up = max((known.generation for known in theirs), default=0)
         state = state.model_copy(update={"handed_over": state.handed_over | {before: used_up}})
         return held.renamed(state, theirs, unit)
+    argued = [known for known in parts.argued(state) if known.unit == before]
+    state = held.renamed(state, argued, unit, held.next_generation(state, Obligation.SIGN_IN, unit))
     return held.handed_on(state, [known for known in theirs if known.is_open], unit, at, fact)
 
 

@@ -119,8 +119,11 @@ def ended(state: ClockState, ending: Iterable[Deadline], how: State, at: datetim
     return replaced(state, [(deadline, one.end(deadline, how, at, fact.NAME)) for deadline in ending])
 
 
-def renamed(state: ClockState, theirs: Iterable[Deadline], unit: str) -> ClockState:
-    return replaced(state, [(known, replace(known, unit=unit)) for known in theirs])
+def renamed(state: ClockState, theirs: Iterable[Deadline], unit: str, generation: int | None = None) -> ClockState:
+    """They are another unit's from now on; under another generation where it has one of that name."""
+    return replaced(
+        state, [(known, replace(known, unit=unit, generation=generation or known.generation)) for known in theirs]
+    )
 
 
 def handed_on(state: ClockState, theirs: Sequence[Deadline], unit: str, at: datetime, fact: f.CaseFact) -> ClockState:

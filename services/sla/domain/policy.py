@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from services.sla.domain.limit import Limit
 from shared.contracts.vocabulary import Obligation, Urgency
@@ -79,6 +79,13 @@ class Policy(_Strict):
     warn: Warnings = Warnings()
     ladder: Ladder = Ladder()
     rework_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+    @field_validator("limits")
+    @classmethod
+    def _as_for_refusals(cls, limits: dict[Obligation, ByUrgency]) -> dict[Obligation, ByUrgency]:
+        """A policy from before there were requests rules on them in the time it has for refusals."""
+        refusals = limits.get(Obligation.RULE_ON_REFUSAL)
+        return limits if refusals is None else {Obligation.RULE_ON_REQUEST: refusals, **limits}
 
     @model_validator(mode="after")
     def _complete(self) -> "Policy":

@@ -13,10 +13,11 @@ import pytest
 from deploy.local.processes import Addresses, role_url
 from deploy.migrate import migrate
 from services.router.domain.case import Case
+from services.router.domain.district import District
 from services.router.duplicates import Days, PostgresOpenCases
 from services.router.main import with_district
 from services.router.store import CaseStates, PostgresCases, PostgresHistory
-from shared.contracts.vocabulary import Obligation, Role, Stage
+from shared.contracts.vocabulary import Ledger, Obligation, Role, Stage
 from shared.runtime.decision import Fate
 from shared.runtime.postgres import PostgresStore, open_pool
 from shared.runtime.road import Road
@@ -25,30 +26,41 @@ from tests.unit.router.memory import MemoryCases, MemoryRouter, NoRelay
 from tests.unit.router.memory_duplicates import MemoryOpenCases
 from tests.unit.router.stories import (
     CASE,
+    CITY,
     COMMUNITY,
     DISTRICT,
     FOR_NOBODY,
     FOR_SHOPS,
     HUB,
     MARKET,
+    MERGED_TREE,
     OTHER_COMMUNITY,
     PARKS,
     STREET,
     WATER,
     Said,
+    asks_suspension,
     concluded,
     declined,
     dismisses,
     dispatches,
+    district,
     failed,
     finishes,
+    grants,
+    lists_phased,
     matter,
+    merges,
     overdue,
     passed,
+    proposed,
     refuses,
     signs_in,
+    supervises,
+    units_have_changed,
     upholds,
     whistle,
+    withdraws,
 )
 
 PASSWORD = "router"
@@ -64,8 +76,12 @@ TOLD: list[tuple[object, ...]] = [
         whistle(matter(FOR_NOBODY, number="HA-8", whistle_blower=OTHER_COMMUNITY)),
         *(dispatches(COMMUNITY, WATER), refuses(COMMUNITY), dismisses(), refuses(COMMUNITY), dispatches(STREET)),
     ),
+    (whistle(matter(number="HA-9")), signs_in(), supervises(), lists_phased(), asks_suspension(), grants()),
+    (whistle(matter(number="HA-10")), proposed(), merges(into=UUID(int=CASE.int + 1))),
+    (whistle(matter(number="HA-11")), withdraws()),
+    (whistle(matter(FOR_SHOPS, number="HA-12")), signs_in(MARKET), district(MERGED_TREE), units_have_changed()),
 ]
-UNITS = (None, HUB, STREET, COMMUNITY, OTHER_COMMUNITY, WATER, MARKET, PARKS, "nobody-at-all")
+UNITS = (None, HUB, STREET, COMMUNITY, OTHER_COMMUNITY, WATER, MARKET, PARKS, CITY, "nobody-at-all")
 
 
 @dataclass(frozen=True)
@@ -106,10 +122,14 @@ async def twins(router_url: str) -> AsyncIterator[Twins]:
     pool = await open_pool(router_url)
     await pool.execute("delete from state; delete from assignment")
     store = PostgresStore("router", pool, router_url)
-    road = Road[Case]("router", store, CaseStates(), decide_with(with_district(lambda: DISTRICT)), NoRelay())
     router = MemoryRouter()
+    road = Road[Case]("router", store, CaseStates(), decide_with(with_district(lambda: router.district)), NoRelay())
     for place, told in enumerate(TOLD, start=1):
+        router.district = DISTRICT
         for said in told:
+            if isinstance(said, District):
+                router.district = said
+                continue
             case_id = UUID(int=CASE.int + place)
             item = router.from_door(said if isinstance(said, Said) else Said(said), case_id)
             both = await router.travel(item), *(await road.travel([item]))
@@ -139,7 +159,7 @@ async def test_a_case_is_found_by_id_and_number(twins: Twins) -> None:
         for named in (case.number, str(case.case_id), case.case_id.hex):
             found = await twins.real.find(named)
             assert timeless(found) == timeless(case)
-    for unknown in ("HA-9", str(CASE), "HA-1' or '1'='1", "%"):
+    for unknown in ("HA-99", str(CASE), "HA-1' or '1'='1", "%"):
         assert await twins.real.find(unknown) is None
 
 
@@ -157,18 +177,42 @@ async def test_statistics(twins: Twins) -> None:
     counted = await twins.real.statistics()
     expected = await twins.twin.statistics()
     assert {name: counted[name] for name in expected} == expected
-    assert (counted["total"], counted["open"], counted["overdue"]) == (8, 6, 2)
-    assert counted["by_level"] == {"department": 4, "community": 1, "street": 1}
-    assert counted["today"] == {"opened": 8, "closed": 1}
+    assert (counted["total"], counted["open"], counted["overdue"], counted["supervised"]) == (12, 9, 2, 1)
+    assert counted["by_level"] == {"department": 8, "community": 1, "street": 1}
+    assert counted["today"] == {"opened": 12, "closed": 1}
     by_unit = {row["unit"]: (row["open"], row["overdue"], row["done"]) for row in counted["by_unit"]}
     assert by_unit == {
         # unit: open assignments, those that missed something, done
-        WATER: (3, 2, 2),
+        WATER: (4, 2, 2),
         MARKET: (0, 0, 0),
         PARKS: (1, 0, 0),
         COMMUNITY: (0, 0, 1),
         STREET: (1, 0, 0),
+        CITY: (1, 0, 0),
     }
+
+
+async def test_ledgers_are_the_twins_and_the_log_agrees(twins: Twins) -> None:
+    counted = await twins.real.ledgers(recount=True)
+    assert counted == await twins.twin.ledgers(recount=True)
+    assert counted["agrees"]
+    assert counted["lists"]["phased"] == {"entered": 1, "written_off": 0, "open": 1}
+
+
+@pytest.mark.parametrize("ledger", Ledger)
+@pytest.mark.parametrize("is_open", [None, True, False])
+async def test_entries_are_the_twins(twins: Twins, ledger: Ledger, is_open: bool | None) -> None:
+    for before in (None, UUID(int=CASE.int + 6)):
+        real = await twins.real.entries(ledger, is_open, before, 4)
+        twin = await twins.twin.entries(ledger, is_open, before, 4)
+        assert [case.number for case in real] == [case.number for case in twin]
+
+
+async def test_followers_are_the_twins(twins: Twins) -> None:
+    for place in (1, 2):
+        into = UUID(int=CASE.int + place)
+        assert await twins.real.followers(into) == await twins.twin.followers(into)
+    assert [one["number"] for one in await twins.real.followers(UUID(int=CASE.int + 1))] == ["HA-10"]
 
 
 async def test_assignments_beside_the_states_are_those_of_the_states(twins: Twins) -> None:

@@ -463,8 +463,8 @@ class Story:
             round=self._round,
         )
 
-    def closed(self, **changes: object) -> None:
-        closing: dict[str, object] = {
+    def closed(self, **changes: Any) -> None:
+        closing: dict[str, Any] = {
             "answer": "已修好",
             "ledger": self._ledger,
             "reason": _WHY,
@@ -493,20 +493,20 @@ class Story:
     def asked(self, kind: RequestKind) -> None:
         """And it was approved."""
         extension = kind is RequestKind.EXTENSION
-        what = {"kind": kind, "reason": "等配件", "share": 0.5 if extension else None}
+        what: dict[str, Any] = {"kind": kind, "reason": "等配件", "share": 0.5 if extension else None}
         what["until"] = None if extension else self._at + timedelta(days=1)
         self._case(f.CaseRequested, Stage.EXTENSION_REVIEW, **self._part(), **what, approver=HUB)
         stage = Stage.HANDLING if extension else Stage.SUSPENDED
-        ruling = {"approved": True, "assignments": self._all()}
+        ruling: dict[str, Any] = {"approved": True, "assignments": self._all()}
         self._case(f.CaseRequestRuled, stage, **self._part(), **what, **ruling)
 
     def resumed(self) -> None:
-        cause = {"cause": ResumeCause.ORDERED, "reason": "配件已到"}
+        cause: dict[str, Any] = {"cause": ResumeCause.ORDERED, "reason": "配件已到"}
         self._case(f.CaseResumed, Stage.HANDLING, **cause, assignments=self._all())
 
     def listed(self, case_list: CaseList) -> None:
         self._ledger = Ledger.SPECIAL
-        plan: dict[str, object] = {"case_list": case_list, "ledger": self._ledger, "reason": "分期办理"}
+        plan: dict[str, Any] = {"case_list": case_list, "ledger": self._ledger, "reason": "分期办理"}
         due = self._at + timedelta(days=30)
         if case_list is CaseList.UNDERSTANDING:
             plan |= {"explanation": "列入明年计划", "explained_at": self._at, "review_at": due}
@@ -521,7 +521,7 @@ class Story:
     def handed_over(self, to: str) -> None:
         """The last of the parts, to its unit's successor."""
         given = self.parts[-1]
-        over: dict[str, object] = {"before": given.unit, "unit": to, "role": given.role, "round": given.round}
+        over: dict[str, Any] = {"before": given.unit, "unit": to, "role": given.role, "round": given.round}
         over |= {"assignment_id": given.assignment_id, "matter": self._matter, "reason": _WHY}
         self._case(f.CaseHandedOver, Stage.HANDLING, **over)
         self.parts = (*self.parts[:-1], given.model_copy(update={"unit": to}))
@@ -530,24 +530,28 @@ class Story:
         self._case(f.CaseSupervised, Stage.HANDLING, **self._part(), reason="久拖不决")
 
     def raised(self) -> None:
-        raised = {"before": Urgency.NORMAL, "urgency": Urgency.URGENT, "reason": "影响扩大"}
+        raised: dict[str, Any] = {"before": Urgency.NORMAL, "urgency": Urgency.URGENT, "reason": "影响扩大"}
         self._case(f.CaseReprioritised, Stage.HANDLING, **raised, assignments=self._all())
 
     def corrected(self) -> None:
         self._matter = self._matter.model_copy(update={"title": "水管爆裂"})
-        corrected = {"matter": self._matter, "changed": ("title",), "reason": "更正"}
+        corrected: dict[str, Any] = {"matter": self._matter, "changed": ("title",), "reason": "更正"}
         self._case(f.CaseCorrected, Stage.HANDLING, **corrected, assignments=self._all())
 
     def commented(self) -> None:
         self._case(f.CaseCommented, Stage.HANDLING, unit=WATER, text="已联系物业")
 
-    def withdrawn(self, **changes: object) -> None:
-        withdrawing = {"reason": "问题已自行解决", "released": self._all(), "accounts": self._accounts()}
+    def withdrawn(self, **changes: Any) -> None:
+        withdrawing: dict[str, Any] = {
+            "reason": "问题已自行解决",
+            "released": self._all(),
+            "accounts": self._accounts(),
+        }
         self._case(f.CaseWithdrawn, Stage.WITHDRAWN, **withdrawing | changes)
         self.parts = ()
 
     def merged(self, into: "Story") -> None:
-        reason = {"reason": "同一处漏水", "released": self._all()}
+        reason: dict[str, Any] = {"reason": "同一处漏水", "released": self._all()}
         self._case(f.CaseMerged, Stage.MERGED, into=into._case_id, into_number=into._matter.number, **reason)
         self.parts = ()
         self._into = into
@@ -556,6 +560,11 @@ class Story:
         self._case(f.CaseUnmerged, Stage.TO_DISPATCH, reason="不是一处")
 
     def answered(self) -> None:
-        answer = {"answer": "已修好", "ledger": self._ledger, "into": self._into._case_id, "units": (WATER,)}
-        whose = {"round": 1, "resident_to_ask": False, "whistle_blower": COMMUNITY}
+        answer: dict[str, Any] = {
+            "answer": "已修好",
+            "ledger": self._ledger,
+            "into": self._into._case_id,
+            "units": (WATER,),
+        }
+        whose: dict[str, Any] = {"round": 1, "resident_to_ask": False, "whistle_blower": COMMUNITY}
         self._case(f.CaseAnswered, Stage.RATING, **answer, **whose)

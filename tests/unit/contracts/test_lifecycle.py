@@ -3,7 +3,7 @@
 import pytest
 
 from shared.contracts import facts as f
-from shared.contracts.lifecycle import OPENING, RECORDED_ANYWHERE, STAGES, TRANSITIONS, allowed
+from shared.contracts.lifecycle import AT_WORK, OPENING, RECORDED_ANYWHERE, STAGES, TRANSITIONS, allowed
 from shared.contracts.vocabulary import Obligation, Stage
 
 FACTS = [fact for fact in f.FACTS.values() if issubclass(fact, f.CaseFact)]
@@ -43,6 +43,18 @@ def test_every_stage_waits_under_a_deadline_or_is_final_or_is_passed_at_once() -
     assert not any(row.waits and row.final for row in STAGES.values())
     for stage in passed:
         assert stage not in NEXT[stage], "what is passed at once cannot be stayed in"
+
+
+def test_only_a_merged_case_waits_for_another() -> None:
+    assert {stage for stage, row in STAGES.items() if row.follows} == {Stage.MERGED}
+    assert all(row.waits for row in STAGES.values() if row.follows)
+
+
+@pytest.mark.parametrize("stage", AT_WORK)
+def test_while_units_have_it_each_of_them_is_on_the_clock(stage: Stage) -> None:
+    """Whatever else is argued, and it can be suspended, merged, taken back, and given to others at any time."""
+    assert {Obligation.SIGN_IN, Obligation.FIRST_CONTACT, Obligation.HANDLE} <= set(STAGES[stage].obligations)
+    assert {Stage.MERGED, Stage.WITHDRAWN, *AT_WORK} <= NEXT[stage]
 
 
 def test_every_obligation_runs_in_some_stage() -> None:

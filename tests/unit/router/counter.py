@@ -36,6 +36,14 @@ def token(
     return {"Authorization": f"Bearer {signed}"}
 
 
+def operator() -> dict[str, str]:
+    """What somebody shows who runs the system."""
+    signed = issue(
+        Identity(kind=ActorKind.STAFF, person="ops-1", operator=True), SIGNING_KEY, datetime.now(UTC), timedelta(days=1)
+    )
+    return {"Authorization": f"Bearer {signed}"}
+
+
 class OpenCounter:
     """What a test does at the door, and what it finds behind it."""
 

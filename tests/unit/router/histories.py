@@ -166,7 +166,7 @@ def _to_be_ruled_on(case: Case, now: datetime, ours: District) -> Iterator[objec
         yield from (dismisses(of=argued[0].unit), *(upholds(unit, of=argued[0].unit) for unit in outsiders))
     if case.stage is Stage.CONSULTATION:
         yield from (dispatches(argued[0].unit), *(dispatches(unit) for unit in outsiders))
-        yield dispatches(outsiders[0], argued[0].unit)
+        yield from (dispatches(unit, argued[0].unit) for unit in outsiders[:1])
     if case.stage is Stage.EXTENSION_REVIEW:
         for one in case.requests:
             yield denies(one.unit, one.kind)

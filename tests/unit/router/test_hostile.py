@@ -103,6 +103,26 @@ BODIES: dict[str, dict[str, object]] = {
     "dispatch": {"units": [MARKET], "reason": "派单", "case_list": "phased", "ledger": "special"},
     "rule-on-refusal": {"upheld": True, "reason": "成立", "units": [MARKET]},
     "rework": {"reason": "再次反映"},
+    "ask": {
+        "kind": "suspension",
+        "reason": "冬季",
+        "basis": "办法",
+        "share": 0.5,
+        "until": "2027-01-05T09:00:00+08:00",
+    },
+    "milestone": {"milestone": 1, "note": "已完成", "evidence": []},
+    "transfer": {"reason": "转办", "unit": WATER, "to": MARKET},
+    "rule-on-request": {"approved": True, "reason": "属实", "unit": WATER, "kind": "extension", "share": 0.5},
+    "list": {
+        "reason": "列单",
+        "case_list": "phased",
+        "milestones": [{"number": 1, "title": "勘察", "due_at": "2027-01-05T09:00:00+08:00"}],
+        "explained_at": "2026-11-20T09:00:00+08:00",
+        "review_at": "9999-12-31T23:59:59-14:00",
+    },
+    "priority": {"reason": "变化", "urgency": "urgent"},
+    "correct": {"reason": "更正", "title": "别处", "category": ["供水"], "region": COMMUNITY, "respondent": "物业"},
+    "merge": {"reason": "同一事项", "into": NUMBER},
 }
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 JSON = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)

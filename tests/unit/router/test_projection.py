@@ -1,5 +1,6 @@
 """What outsiders are told of each event of the log: each unit its own part, 12345 its own orders."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -9,7 +10,7 @@ from services.router.projection import project
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, decode
 from shared.contracts.topics import HOTLINE_REPLIES, shard_of
-from shared.contracts.vocabulary import Obligation, Role, Source
+from shared.contracts.vocabulary import CaseList, Obligation, RequestKind, Role, Source, Urgency
 from shared.runtime.relay import Message
 from tests.unit.router.stories import (
     CASE,
@@ -21,27 +22,55 @@ from tests.unit.router.stories import (
     NOW,
     NUMBER,
     PARKS,
+    SPLIT_TREE,
     WATER,
+    WORKS,
     Story,
+    asks_extension,
+    asks_suspension,
+    comments,
+    comments_on,
     concluded,
+    corrects,
     declined,
+    denies,
     dismisses,
     dispatches,
+    district,
     escalated,
     failed,
     finishes,
+    followed,
+    grants,
+    joins,
+    lifts_supervision,
+    lists_phased,
+    lists_understanding,
+    makes_lead,
     matter,
+    merges,
     overdue,
     passed,
     progresses,
+    proposed,
+    reaches,
     refuses,
+    releases,
     residents_order,
+    resumes,
+    review_date_comes,
+    sets_urgency,
     signs_in,
     story,
+    supervises,
     time_to_object_is_over,
+    transfers,
+    units_have_changed,
+    unmerges,
     upholds,
     verified,
     whistle,
+    withdraws,
 )
 
 
@@ -77,6 +106,7 @@ def short(fact: f.Fact) -> str:
 
 BY_12345 = whistle(matter(source=Source.HOTLINE_12345, whistle_blower=HUB))
 SHOPS = (whistle(matter(FOR_SHOPS)),)
+AT_WORK = (whistle(), signs_in())
 
 TOLD = [
     # a case that has been through     hears                  so these are told
@@ -112,6 +142,68 @@ TOLD = [
     ((whistle(), signs_in(), finishes()), failed(), ["assignments.util-water: assignment.created"]),
     ((whistle(), signs_in(), finishes(), passed()), concluded(), ["assignments.util-water: assignment.closed"]),
     ((whistle(), signs_in(), finishes(), passed(), concluded()), time_to_object_is_over(), []),
+    # who has it together
+    (
+        SHOPS,
+        joins(WATER),
+        [
+            "assignments.dept-market: assignment.changed",
+            "assignments.dept-parks: assignment.changed",
+            "assignments.util-water: assignment.created",
+        ],
+    ),
+    (
+        SHOPS,
+        releases(PARKS),
+        ["assignments.dept-market: assignment.changed", "assignments.dept-parks: assignment.released"],
+    ),
+    (
+        (whistle(),),
+        transfers(MARKET),
+        ["assignments.dept-market: assignment.created", "assignments.util-water: assignment.released"],
+    ),
+    (
+        SHOPS,
+        makes_lead(PARKS),
+        ["assignments.dept-parks: assignment.changed", "assignments.dept-market: assignment.changed"],
+    ),
+    # time
+    (AT_WORK, asks_extension(), []),
+    ((*AT_WORK, asks_extension()), grants(), ["assignments.util-water: assignment.request_ruled"]),
+    ((*AT_WORK, asks_extension()), denies(), ["assignments.util-water: assignment.request_ruled"]),
+    (
+        (*AT_WORK, asks_suspension()),
+        grants(),
+        ["assignments.util-water: assignment.request_ruled", "assignments.util-water: assignment.suspended"],
+    ),
+    ((*AT_WORK, asks_suspension()), denies(), ["assignments.util-water: assignment.request_ruled"]),
+    ((*AT_WORK, asks_suspension(), grants()), resumes(), ["assignments.util-water: assignment.resumed"]),
+    ((*AT_WORK, asks_suspension(), grants()), review_date_comes(), ["assignments.util-water: assignment.resumed"]),
+    (AT_WORK, lists_understanding(), ["assignments.util-water: assignment.suspended"]),
+    (
+        SHOPS,
+        lists_phased(),
+        ["assignments.dept-market: assignment.changed", "assignments.dept-parks: assignment.changed"],
+    ),
+    ((*AT_WORK, lists_phased()), reaches(), []),
+    # what else is said of it
+    (AT_WORK, supervises(), ["assignments.util-water: assignment.supervised"]),
+    (AT_WORK, escalated(rung=2), ["assignments.util-water: assignment.supervised"]),
+    ((*AT_WORK, supervises()), lifts_supervision(), []),
+    (AT_WORK, sets_urgency(), ["assignments.util-water: assignment.changed"]),
+    (AT_WORK, corrects(), ["assignments.util-water: assignment.changed"]),
+    (AT_WORK, comments(), []),
+    (AT_WORK, proposed(), []),
+    (AT_WORK, withdraws(by=HUB), ["assignments.util-water: assignment.released"]),
+    (AT_WORK, merges(), ["assignments.util-water: assignment.released"]),
+    ((*AT_WORK, merges()), unmerges(), ["assignments.util-water: assignment.created"]),
+    ((*AT_WORK, merges()), followed(), []),
+    ((*AT_WORK, merges(), followed()), concluded(), []),
+    (
+        (*AT_WORK, district(SPLIT_TREE)),
+        units_have_changed(),
+        ["assignments.util-works: assignment.created", "assignments.util-water: assignment.released"],
+    ),
     # 12345's own orders are answered to 12345 as well
     (
         (),
@@ -132,6 +224,37 @@ TOLD = [
         declined(),
         ["hotline.replies: hotline.declined"],
     ),
+    (
+        (BY_12345,),
+        transfers(MARKET),
+        [
+            "assignments.dept-market: assignment.created",
+            "assignments.util-water: assignment.released",
+            "hotline.replies: hotline.dispatched",
+        ],
+    ),
+    (
+        (BY_12345, signs_in(), asks_suspension()),
+        grants(),
+        [
+            "assignments.util-water: assignment.request_ruled",
+            "assignments.util-water: assignment.suspended",
+            "hotline.replies: hotline.suspended",
+        ],
+    ),
+    ((BY_12345, signs_in(), asks_extension()), grants(), ["assignments.util-water: assignment.request_ruled"]),
+    (
+        (BY_12345,),
+        lists_understanding(),
+        ["assignments.util-water: assignment.suspended", "hotline.replies: hotline.suspended"],
+    ),
+    (
+        (BY_12345,),
+        withdraws(by="12345"),
+        ["assignments.util-water: assignment.released", "hotline.replies: hotline.withdrawn"],
+    ),
+    # merged it has no units to tell, but 12345 has its own order's answer
+    ((BY_12345, merges(by=HUB), followed()), concluded(), ["hotline.replies: hotline.answered"]),
 ]
 
 
@@ -159,6 +282,52 @@ def test_the_unit_reads_what_it_must_do() -> None:
     )
     assert isinstance(co_handler, f.AssignmentCreated)
     assert (co_handler.unit, co_handler.role) == (PARKS, Role.CO_HANDLER)
+
+
+def test_what_changed_is_said_to_each_unit() -> None:
+    """Role, urgency, list with milestones, or the matter: what did not change is left out."""
+    case = story(*SHOPS, makes_lead(PARKS))
+    lead, co_handler = the_last(case)
+    assert isinstance(lead, f.AssignmentChanged)
+    assert isinstance(co_handler, f.AssignmentChanged)
+    assert [(one.unit, one.role) for one in (lead, co_handler)] == [(PARKS, Role.LEAD), (MARKET, Role.CO_HANDLER)]
+    assert (lead.urgency, lead.matter, lead.case_list, lead.milestones) == (None, None, None, ())
+    (urgent, _) = the_last(case.goes_on(sets_urgency()))
+    assert isinstance(urgent, f.AssignmentChanged)
+    assert (urgent.urgency, urgent.reason) == (Urgency.URGENT, "现场情况变化")
+    (planned, _) = the_last(case.goes_on(lists_phased(10, 20)))
+    assert isinstance(planned, f.AssignmentChanged)
+    assert (planned.case_list, len(planned.milestones)) == (CaseList.PHASED, 2)
+    (corrected, _) = the_last(case.goes_on(corrects()))
+    assert isinstance(corrected, f.AssignmentChanged)
+    assert corrected.matter == case.now.matter
+
+
+def test_what_was_asked_for_is_answered_with_what_was_granted() -> None:
+    (ruled,) = the_last(story(*AT_WORK, asks_extension(share=0.5), grants(share=0.25)))
+    assert isinstance(ruled, f.AssignmentRequestRuled)
+    assert (ruled.kind, ruled.approved, ruled.share, ruled.reason) == (RequestKind.EXTENSION, True, 0.25, "情况属实")
+    _, suspended = the_last(story(*AT_WORK, asks_suspension(), grants(until=NOW + timedelta(days=7))))
+    assert isinstance(suspended, f.AssignmentSuspended)
+    assert suspended.until == NOW + timedelta(days=7)
+
+
+def test_12345_is_told_until_when_and_why() -> None:
+    case = story(BY_12345, lists_understanding())
+    reply = the_last(case)[-1]
+    assert reply == f.HotlineSuspended(
+        number=NUMBER, source_ref="12345-778", explanation="管网改造列入明年计划", until=NOW + timedelta(days=60)
+    )
+
+
+def test_who_takes_over_reads_all_it_must_know() -> None:
+    case = story(whistle(), signs_in(), supervises(), district(SPLIT_TREE), units_have_changed())
+    created, released = the_last(case)
+    assert isinstance(created, f.AssignmentCreated)
+    assert isinstance(released, f.AssignmentReleased)
+    assert created.assignment_id == released.assignment_id == case.now.present[0].assignment_id
+    assert (created.unit, created.role, created.round, created.matter) == (WORKS, Role.LEAD, 1, case.now.matter)
+    assert (released.unit, released.reason) == (WATER, created.reason.zh)
 
 
 def test_rework_says_why_and_cannot_be_refused() -> None:
@@ -231,8 +400,12 @@ PERSONAL = ("p-1", "p-2", "r-9", "person", "reporter", "actor", "phone")
 def test_nothing_personal_reaches_an_outsider() -> None:
     """Neither who acted nor who reported: not in any message that any fact of a long case leads to."""
     refused_twice = (BY_12345, refuses(), dismisses(), refuses(), dispatches(MARKET), signs_in(MARKET))
+    changed = (joins(PARKS), releases(PARKS), supervises(), sets_urgency(), corrects(), comments_on(MARKET))
+    time = (asks_suspension(MARKET), grants(), resumes(), lists_understanding(), resumes(), lists_phased(1))
     reworked = (overdue(Obligation.HANDLE, MARKET), progresses(MARKET), finishes(MARKET), failed(), signs_in(MARKET))
-    case = story(*refused_twice, *reworked, finishes(MARKET), passed(2), concluded(round_=2))
+    case = story(
+        *refused_twice, *changed, *time, reaches(1, MARKET), *reworked, finishes(MARKET), passed(2), concluded(round_=2)
+    )
     messages = [message for fact in case.facts for message in project(event(fact))]
     assert {short(fact_of(message)).split(".")[0] for message in messages} == {"assignment", "hotline"}
     for message in messages:

@@ -103,3 +103,10 @@ def test_every_mistake_is_named_at_once() -> None:
 def test_without_its_units_nothing_is_reckoned() -> None:
     assert rules().hub == HUB
     assert rules().units.supervisor(STREET).code == HUB
+
+
+def test_a_policy_from_before_there_were_requests_rules_on_them_as_on_refusals() -> None:
+    lines = Path("deploy/district/policy.yaml").read_text(encoding="utf-8").splitlines()
+    policy = read_policy("\n".join(line for line in lines if not line.strip().startswith("rule_on_request")))
+    for urgency in Urgency:
+        assert policy.limit(Obligation.RULE_ON_REQUEST, urgency) == policy.limit(Obligation.RULE_ON_REFUSAL, urgency)

@@ -164,9 +164,7 @@ class Meters:
             case _:
                 pass
 
-    def _reported(
-        self, fact: f.CaseSignedIn | f.CaseRefused | f.CaseProgressed | f.CaseUnitDone, at: datetime
-    ) -> None:
+    def _reported(self, fact: f.CaseSignedIn | f.CaseRefused | f.CaseProgressed | f.CaseUnitDone, at: datetime) -> None:
         match fact:
             case f.CaseRefused():
                 self.argued.add(fact.unit)
@@ -297,14 +295,18 @@ class Meters:
         if not isinstance(fact, f.DeadlineOverdue) or fact.unit is None:
             return
         if fact.obligation in OF_A_UNIT:
+            assert (fact.unit, fact.obligation) in self.of, f"{fact.unit} owes no {fact.obligation}"
             meter = self.of[fact.unit, fact.obligation]
             left = meter.left(fact.due_at)
             assert left >= -A_MOMENT, f"{fact.unit} had {-left} too much for {fact.obligation}"
-            assert left <= A_MOMENT or meter.may_be_less, f"{fact.unit} was owed {left} more for {fact.obligation}"
+            if not meter.may_be_less:
+                assert left <= A_MOMENT, f"{fact.unit} was owed {left} more for {fact.obligation}"
             meter.said = True
             self.ran_out += 1
         elif fact.obligation is Obligation.MILESTONE:
-            assert any(abs(fact.due_at - date) < A_MOMENT for date in self.plan.values()), "milestones stand still with the case"
+            assert any(abs(fact.due_at - date) < A_MOMENT for date in self.plan.values()), (
+                "milestones stand still with the case"
+            )
 
     def overdrawn(self, now: datetime) -> Iterator[str]:
         """Whoever goes on beyond what was granted without anybody having said so.

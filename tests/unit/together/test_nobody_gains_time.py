@@ -29,14 +29,28 @@ from shared.runtime.decision import FromDoor, FromTimer, Input
 from tests.unit.router.histories import VERSIONS, Begun, Blame, anything_at_all, has_units_of_the_past, sensible
 from tests.unit.router.stories import (
     CASE,
+    CITY,
     FOR_NOBODY,
     FOR_SHOPS,
     FOR_STREET,
     FOR_WATER,
+    PARKS,
+    POWER,
     RULES,
+    WATER,
     Said,
+    dismisses,
+    dispatches,
+    failed,
+    finishes,
+    joins,
     matter,
+    merges,
+    refuses,
+    signs_in,
     units_have_changed,
+    unmerges,
+    upholds,
     whistle,
 )
 from tests.unit.together.meters import CALENDAR, OF_A_UNIT, Meters
@@ -46,8 +60,11 @@ POLICY = read_policy(POLICY_FILE.read_text(encoding="utf-8"), "policy.yaml")
 START = datetime(2026, 9, 18, 1, 30, tzinfo=UTC)
 """A Friday morning in Shanghai; the long holiday of October is two weeks off."""
 OTHER_RULES = RoutingRules("2027-01", RULES.rules[2:])
+BATCHES = 7
 STEPS = 45
-HISTORIES = 12
+HISTORIES = 60
+OFTEN = {"ReportAsked": 20, "RuleOnRequest True": 20, "ChangePriority": 1, "Merge": 1, "Withdraw": 2, "ReportDone": 2}
+"""How often each is said beside the others; 4 where nothing is said here. What ends a case early is said seldom."""
 OWED_IN: dict[Stage, tuple[Obligation, ...]] = {
     Stage.VERIFYING: (Obligation.ACCEPT,),
     Stage.TO_DISPATCH: (Obligation.DISPATCH,),
@@ -166,17 +183,20 @@ class World:
             if not isinstance(said, f.DeadlineFact):
                 self.tell(said)
         else:
-            steps = self.sensible()
-            if steps:
-                assert self.tell(self.random.choice(steps)), "what is sensible has an effect"
+            by_kind: dict[str, list[object]] = {}
+            for said in self.sensible():
+                by_kind.setdefault(_kind(said), []).append(said)
+            if by_kind:
+                (kind,) = self.random.choices(list(by_kind), [OFTEN.get(kind, 4) for kind in by_kind])
+                assert self.tell(self.random.choice(by_kind[kind])), "what is sensible has an effect"
 
     def sensible(self) -> list[object]:
-        """What people do; what the clock does, it does here by itself."""
+        """What people do; what the clock does, it does here by itself. What is closed stays so, or it never ends."""
         assert self.case is not None
         return [
             said
             for said in sensible(self.case, self.now, self.district)
-            if not isinstance(said, f.DeadlineFact) and not _is_rework(said)
+            if not isinstance(said, f.DeadlineFact) and _kind(said) != "OrderRework"
         ]
 
     def units_or_rules_change(self) -> None:
@@ -237,9 +257,10 @@ class World:
             assert {unit for unit, what in owed if what is Obligation.SIGN_IN} == to_sign_in
             assert {unit for unit, what in owed if what is Obligation.HANDLE} == to_finish
             assert {unit for unit, what in owed if what is Obligation.FIRST_CONTACT} <= to_finish
-            left = [one.milestone.number for one in case.milestones if one.reached_at is None]
             steps = [one for one in self.deadlines if one.is_open and one.obligation is Obligation.MILESTONE]
-            assert len(steps) == len(left)
+            ahead = [date for date in self.meters.plan.values() if date > self.now]
+            if case.stage is not Stage.SUSPENDED:
+                assert len(ahead) <= len(steps) <= len(self.meters.plan)
 
     def the_clock_accounts_for_it(self) -> None:
         names = Counter((one.unit, one.obligation, one.generation) for one in self.deadlines)
@@ -255,17 +276,53 @@ def _when(one: Deadline) -> datetime:
     return one.next_at
 
 
-def _is_rework(said: object) -> bool:
-    """Else a case would be reopened for ever: the only sensible thing to do with a closed one beside waiting."""
-    return isinstance(said, Said) and type(said.message).__name__ == "OrderRework"
+def _kind(said: object) -> str:
+    """So that what can be said in many ways is not said more often."""
+    message = said.message if isinstance(said, Said) else said
+    return f"{type(message).__name__} {getattr(message, 'approved', '')}".strip()
 
 
-BATCHES = range(40)
+WENT_WRONG_ONCE: list[tuple[object, ...]] = [
+    # parks refuse, and city, who is to succeed them, has had a part already: the refusal is city's, whatever is ruled
+    (
+        *(whistle(matter(FOR_NOBODY)), dispatches(WATER, PARKS), VERSIONS[1], joins(CITY), signs_in(CITY)),
+        *(finishes(CITY), refuses(PARKS), units_have_changed(), upholds(POWER)),
+    ),
+    (
+        *(whistle(matter(FOR_NOBODY)), dispatches(WATER, PARKS), VERSIONS[1], joins(CITY), signs_in(CITY)),
+        *(finishes(CITY), refuses(PARKS), units_have_changed(), dismisses(), signs_in(CITY)),
+    ),
+    # in rework it was merged and undone: rework still, on what was left of the shorter clock
+    (whistle(), signs_in(), finishes(), failed(), timedelta(hours=5), merges(), timedelta(hours=5), unmerges()),
+    # a refusal is argued, the case is merged meanwhile and undone: the sign-in goes on
+    (whistle(), timedelta(hours=1), refuses(), timedelta(hours=1), merges(), timedelta(days=9), unmerges()),
+]
 
 
-@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("told", WENT_WRONG_ONCE)
+def test_what_went_wrong_once(told: tuple[object, ...]) -> None:
+    world = World(0)
+    for said in told:
+        world.let_time_pass(timedelta(minutes=1))
+        if isinstance(said, timedelta):
+            world.let_time_pass(said)
+        elif isinstance(said, District):
+            world.district = said
+        else:
+            assert world.tell(said), world.told[-1]
+        if world.case is not None:
+            world.holds()
+    world.ends()
+
+
+EVERYTHING = {fact.NAME for fact in f.FACTS.values() if issubclass(fact, f.CaseFact)}
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
 def test_nobody_gains_time(batch: int) -> None:
+    """Many histories; a failure names the seed of its own: `World(seed).lives()` lives it again."""
     reached: Counter[str] = Counter()
+    ran_out = given_back = extended = 0
     for seed in range(batch * HISTORIES, (batch + 1) * HISTORIES):
         world = World(seed)
         try:
@@ -274,7 +331,8 @@ def test_nobody_gains_time(batch: int) -> None:
             history = "\n".join(world.told[-60:])
             raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}\n{history}") from error
         reached += world.kinds
-        reached["ran out"] += world.meters.ran_out
-        reached["given back"] += world.meters.given_back
-        reached["extended"] += world.meters.extended
-    print(dict(reached))
+        ran_out += world.meters.ran_out
+        given_back += world.meters.given_back
+        extended += world.meters.extended
+    assert len(EVERYTHING - set(reached)) < 3, "nearly every fact of a case was stated in one of them"
+    assert min(ran_out, given_back, extended) > 10, "there was time to be gained"
