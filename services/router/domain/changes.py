@@ -5,6 +5,7 @@ from datetime import datetime
 from services.router.domain.case import Case, Part
 from services.router.domain.commands import ChangePriority, Comment, Correct, EndSupervision, Supervise, Withdraw
 from services.router.domain.decisions import decided, refused
+from services.router.domain.distribution import unfit
 from services.router.domain.district import District
 from services.router.domain.evolution import accounts, evolve
 from services.router.domain.permits import Permit, asker, permit
@@ -90,7 +91,7 @@ def change_priority(case: Case, command: ChangePriority, district: District, now
 
 
 def correct(case: Case, command: Correct, may: Permit, district: District, now: datetime) -> Decision[Case]:
-    """更正. Who has the case does not change by it, and no clock."""
+    """更正. Who has the case does not change by it, and no clock: whom it is about cannot be who has it."""
     said = command.model_dump(exclude={"actor", "reason", "basis"}, exclude_none=True)
     changed = {name: value for name, value in said.items() if getattr(case.matter, name) != value}
     if not changed:
@@ -109,9 +110,14 @@ def correct(case: Case, command: Correct, may: Permit, district: District, now: 
             "region",
             422,
         )
+    matter = case.matter.model_copy(update=changed)
+    corrected = case.model_copy(update={"matter": matter})
+    conflict = unfit([one.unit for one in case.present], corrected, district.tree, "respondent")
+    if "respondent" in changed and conflict is not None:
+        return conflict
     fact = f.CaseCorrected(
         **case.heading(case.stage, command.actor, may.why(command.reason, command.basis)),
-        matter=case.matter.model_copy(update=changed),
+        matter=matter,
         changed=tuple(sorted(changed)),
         reason=command.reason,
         assignments=case.parts,

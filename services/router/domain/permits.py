@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.router.domain.case import Assignment, Case
-from services.router.domain.procedures import POSSIBLE_IN, Action, Procedure, Procedures, Who
+from services.router.domain.procedures import MOST_DAYS, POSSIBLE_IN, Action, Procedure, Procedures, Who
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
 from shared.contracts.units import UnitTree
@@ -184,12 +184,13 @@ class _Question:
                 field=self.ask.field,
                 status=422,
             )
-        if row.days is None or until <= self.now + timedelta(days=row.days):
+        days = row.days or MOST_DAYS
+        if until <= self.now + timedelta(days=days):
             return None
         return Refusal(
             "asks_too_much",
-            zh=f"{self.action.chinese}最长 {row.days} 天；请填写更早的日期。",
-            en=f"At most {row.days} days ahead ({self.action}); give an earlier date.",
+            zh=f"{self.action.chinese}最长 {days} 天；请填写更早的日期。",
+            en=f"At most {days} days ahead ({self.action}); give an earlier date.",
             field=self.ask.field,
             status=422,
         )

@@ -137,6 +137,10 @@ LIMITS: dict[str, tuple[Action, ...]] = {
 """What can be limited of which actions; of others it would have no effect."""
 
 
+MOST_DAYS = 3660
+"""No date lies further ahead, whatever the procedures say."""
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -155,7 +159,7 @@ class Procedure(_Entry):
     share: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None, description="an extension: at most this part of the limit first granted"
     )
-    days: Annotated[int, Field(ge=1, le=3660)] | None = Field(
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = Field(
         default=None, description="a suspension or review date: at most so many days ahead"
     )
     approval: Literal[Who.HUB, Who.SUPERVISOR] | None = Field(

@@ -353,8 +353,14 @@ def sets_urgency(urgency: Urgency = Urgency.URGENT, by: str = HUB) -> Said:
     return Said(c.ChangePriority(actor=actor_of(by), urgency=urgency, reason="现场情况变化"), by)
 
 
-def corrects(by: str = HUB, title: str | None = "湖畔里 5 号楼前爆管", region: str | None = None) -> Said:
-    return Said(c.Correct(actor=actor_of(by), reason="楼号有误", title=title, region=region), by)
+def corrects(
+    by: str = HUB,
+    title: str | None = "湖畔里 5 号楼前爆管",
+    region: str | None = None,
+    respondent: str | None = None,
+) -> Said:
+    said = c.Correct(actor=actor_of(by), reason="楼号有误", title=title, region=region, respondent=respondent)
+    return Said(said, by)
 
 
 def comments(by: str = COMMUNITY) -> Said:

@@ -203,6 +203,7 @@ CORRECTIONS = [
     (corrects(title=None), "no_change", None),
     (corrects(region="110199009009"), "region_unknown", "region"),
     (corrects(by=WATER), "not_yours_to_do", "unit"),
+    (corrects(respondent=WATER), "conflict_of_interest", "respondent"),
 ]
 
 

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from services.router.domain.case import Case
-from services.router.domain.procedures import LIMITS, POSSIBLE_IN, Action, Procedure, Procedures, Who
+from services.router.domain.procedures import LIMITS, MOST_DAYS, POSSIBLE_IN, Action, Procedure, Procedures, Who
 from services.router.setup import parse_procedures
 from shared.contracts import facts as f
 from shared.contracts.faults import SetupInvalid
@@ -389,6 +389,7 @@ def test_a_district_without_approval_grants_at_once() -> None:
         case,
         (asks_extension(share=0.5), "requested + request_ruled -> handling"),
         (asks_extension(), "no: times_used_up"),
+        (asks_suspension(until=NOW + timedelta(days=MOST_DAYS + 1)), "no: asks_too_much"),
         (asks_suspension(), "requested + request_ruled -> suspended"),
     )
 
