@@ -22,11 +22,11 @@ from rich.table import Table
 from deploy.rules.reading import SHIPPED
 from services.intake.domain.catalogue import Catalogue
 from services.intake.setup import read_catalogue
-from services.router.domain.conditions import situation_of
-from services.router.domain.routing import decide, route
-from services.router.domain.rule_check import check
-from services.router.domain.rules import Rules, from_json, parse_rules, to_json
-from services.router.domain.what_if import Past, what_if
+from services.router.domain.routing.check import check
+from services.router.domain.routing.conditions import situation_of
+from services.router.domain.routing.route import decide, route
+from services.router.domain.routing.rules import Rules, from_json, parse_rules, to_json
+from services.router.domain.routing.what_if import Past, what_if
 from shared.contracts import units_json
 from shared.contracts.facts import Matter
 from shared.contracts.units import UnitTree

@@ -19,13 +19,13 @@ from deploy.asking import Folder
 from deploy.importing import send, tell
 from deploy.local.places import DEFAULT_FOLDER
 from deploy.rules.reading import Source
-from services.router.domain.conditions import BELOW, SHANGHAI
-from services.router.domain.explanation import Explanation, explain
-from services.router.domain.routing import Route
-from services.router.domain.rule_changes import changes
-from services.router.domain.rule_check import Finding, Severity, check
-from services.router.domain.rules import Rule
-from services.router.domain.what_if import Difference, Past, Tally, what_if
+from services.router.domain.routing.changes import changes
+from services.router.domain.routing.check import Finding, Severity, check
+from services.router.domain.routing.conditions import BELOW, SHANGHAI
+from services.router.domain.routing.explanation import Explanation, explain
+from services.router.domain.routing.route import Route
+from services.router.domain.routing.rules import Rule
+from services.router.domain.routing.what_if import Difference, Past, Tally, what_if
 from shared.contracts import vocabulary as v
 from shared.contracts.facts import Matter
 from shared.contracts.units import UnitTree

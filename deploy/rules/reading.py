@@ -12,8 +12,8 @@ import typer
 from deploy.asking import ask, show_faults
 from services.intake.domain.catalogue import Catalogue
 from services.intake.setup import read_catalogue
-from services.router.domain.rules import Rules, from_json, parse_rules
-from services.router.domain.what_if import Past
+from services.router.domain.routing.rules import Rules, from_json, parse_rules
+from services.router.domain.routing.what_if import Past
 from shared.contracts import units_json
 from shared.contracts.faults import SetupInvalid
 from shared.contracts.units import UnitTree

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import FastAPI, Path, Query, Request
 
-from services.router.domain.what_if import Past
+from services.router.domain.routing.what_if import Past
 from services.router.store import PostgresHistory
 from shared.runtime.decision import Refusal
 from shared.runtime.identity import Gatekeeper, forbidden

@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.router.domain import rules as rule_texts
 from services.router.domain.district import District
 from services.router.domain.procedures import Procedures
-from services.router.domain.rules import Rules, RulesInvalid, parse_rules, unit_faults
+from services.router.domain.routing import rules as rule_texts
+from services.router.domain.routing.rules import Rules, RulesInvalid, parse_rules, unit_faults
 from shared.contracts import units_json
 from shared.contracts.faults import Fault, SetupInvalid, in_words
 from shared.contracts.units import UnitTree, doubts

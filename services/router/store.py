@@ -10,7 +10,7 @@ import aiosql
 import asyncpg
 
 from services.router.domain.case import Case
-from services.router.domain.what_if import Past
+from services.router.domain.routing.what_if import Past
 from shared.contracts.facts import Matter
 from shared.contracts.vocabulary import CaseList, Ledger, Stage
 from shared.runtime.postgres import JsonStates, PostgresTransaction, each

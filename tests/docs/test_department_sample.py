@@ -14,7 +14,7 @@ import pytest
 
 from deploy.local.places import PROJECT
 from services.router.domain.district import District
-from services.router.domain.rules import parse_rules
+from services.router.domain.routing.rules import parse_rules
 from services.router.main import with_district
 from services.router.projection import project
 from services.router.setup import parse_procedures

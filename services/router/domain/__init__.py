@@ -1,10 +1,8 @@
-"""Pure decisions about a case: values and `now` in, facts with their reason out.
+"""What the router decides, all of it pure: values and `now` in, a decision out.
 
-`case.py` says what a case is and how each fact changes it; the other modules decide which facts follow:
-`opening.py` (from whistle to dispatch), `assignments.py` (what units report), `desk.py` (what the hub rules),
-`verdicts.py` (what feedback and the clock state).
-
-To whom a case goes is decided by rules: `rules.py` says what a rule is, `conditions.py` what it may ask, `matching.py`
-finds those that hold, `routing.py` applies the first. About rules, not cases: `rule_check.py`, `explanation.py`,
-`what_if.py`, `rule_changes.py`.
+case.py says what a case is, evolution.py how facts change it, decisions.py how a decision is made of facts.
+opening.py, assignments.py, desk.py, joint.py, time_granted.py, lists.py, changes.py, merging.py, succession.py and
+verdicts.py each hold one story of a case; distribution.py is how units get and lose their parts in all of them.
+commands.py is what people ask for, procedures.py who may, permits.py whether they may now. routing/ is to whom a case
+goes, likeness.py which cases are about the same thing, sight.py who may see one.
 """

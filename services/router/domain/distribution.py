@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.router.domain.case import Case
 from services.router.domain.decisions import placed, refused
-from services.router.domain.routing import default_ledger
+from services.router.domain.routing.route import default_ledger
 from shared.contracts import facts as f
 from shared.contracts.facts import AssignmentMade
 from shared.contracts.units import HANDLING_KINDS, UnitTree

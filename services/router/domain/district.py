@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from services.router.domain.procedures import Procedures
-from services.router.domain.rules import Rules
+from services.router.domain.routing.rules import Rules
 from shared.contracts import facts as f
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import ActorKind

@@ -10,7 +10,7 @@ from services.router.domain.decisions import decided, placed, refused
 from services.router.domain.district import District
 from services.router.domain.permits import Ask, Permit, asker, permit
 from services.router.domain.procedures import Action
-from services.router.domain.routing import default_ledger
+from services.router.domain.routing.route import default_ledger
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
 from shared.contracts.vocabulary import CaseList, Level

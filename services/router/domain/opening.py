@@ -8,7 +8,7 @@ from services.router.domain.decisions import decided, nothing
 from services.router.domain.distribution import dispatched, first_parts
 from services.router.domain.district import RULE, District
 from services.router.domain.evolution import evolve, opened
-from services.router.domain.routing import route
+from services.router.domain.routing.route import route
 from shared.contracts import facts as f
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import DispatchCause, Level, Stage, Urgency

@@ -14,7 +14,7 @@ from deploy.demo.samples import TWICE, samples
 from deploy.demo.screen import WORDS
 from deploy.demo.seen import Seen, Sight
 from deploy.demo.tally import BRANCHES, Tally
-from services.router.domain.rules import parse_rules
+from services.router.domain.routing.rules import parse_rules
 from shared.contracts import facts as f
 from shared.contracts.units_file import parse_units
 from shared.contracts.vocabulary import ActorKind, DispatchCause, Ledger, Level, Role, Source, Stage, Urgency

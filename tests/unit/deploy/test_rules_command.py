@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from deploy.rules import bench
 from deploy.rules.command import register
-from services.router.domain.rules import parse_rules, to_json
-from services.router.domain.what_if import Past
+from services.router.domain.routing.rules import parse_rules, to_json
+from services.router.domain.routing.what_if import Past
 from shared.contracts import units_json
 from shared.runtime.setup_files import read_units
 from tests.unit.router.rulebook import MONDAY_NOON, matter

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from services.router.domain.conditions import Condition
-from services.router.domain.rules import Because, Outcome, Rule, Rules
+from services.router.domain.routing.conditions import Condition
+from services.router.domain.routing.rules import Because, Outcome, Rule, Rules
 from shared.contracts.facts import Matter
 from shared.contracts.units import Unit, UnitTree, build_tree, next_version
 from shared.contracts.vocabulary import AppealType, CaseList, Ledger, Level, Source, UnitKind, Urgency

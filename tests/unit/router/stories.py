@@ -9,11 +9,11 @@ from uuid import UUID
 
 from services.router.domain import commands as c
 from services.router.domain.case import Case
-from services.router.domain.conditions import Condition
 from services.router.domain.district import District
 from services.router.domain.merging import Followed, Proposed
 from services.router.domain.procedures import Action, Procedure, Procedures
-from services.router.domain.rules import Because, Outcome, Rule, Rules
+from services.router.domain.routing.conditions import Condition
+from services.router.domain.routing.rules import Because, Outcome, Rule, Rules
 from services.router.domain.succession import HandOver
 from services.router.main import HANDLERS
 from services.router.setup import parse_procedures

@@ -17,7 +17,7 @@ from services.router.domain.district import District
 from services.router.domain.evolution import evolve, opened
 from services.router.domain.permits import asker
 from services.router.domain.procedures import Action, Procedure, Who
-from services.router.domain.rules import Rules
+from services.router.domain.routing.rules import Rules
 from services.router.main import HANDLERS
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import AT_WORK, STAGES, allowed

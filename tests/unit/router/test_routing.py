@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.router.domain.conditions import Condition, situation_of
-from services.router.domain.routing import NO_RULE, default_ledger, raised, route
-from services.router.domain.rules import Outcome
+from services.router.domain.routing.conditions import Condition, situation_of
+from services.router.domain.routing.route import NO_RULE, default_ledger, raised, route
+from services.router.domain.routing.rules import Outcome
 from shared.contracts.facts import Matter
 from shared.contracts.vocabulary import AppealType, CaseList, Ledger, Level, Source, Urgency
 from tests.unit.router.rulebook import (

@@ -6,11 +6,11 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.domain import matching
-from services.router.domain.conditions import situation_of
-from services.router.domain.matching import Words, bits
-from services.router.domain.routing import NO_RULE, decide, handlers_by, route
-from services.router.domain.rules import Rules
+from services.router.domain.routing import matching
+from services.router.domain.routing.conditions import situation_of
+from services.router.domain.routing.matching import Words, bits
+from services.router.domain.routing.route import NO_RULE, decide, handlers_by, route
+from services.router.domain.routing.rules import Rules
 from shared.contracts.facts import Matter
 from tests.unit.router.rulebook import TREE, WORDS, any_matters, any_moment, any_rules, some
 

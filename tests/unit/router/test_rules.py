@@ -7,8 +7,8 @@ from textwrap import dedent
 import pytest
 from hypothesis import given
 
-from services.router.domain.routing import route
-from services.router.domain.rules import Rules, RulesInvalid, from_json, parse_rules, to_json, unit_faults
+from services.router.domain.routing.route import route
+from services.router.domain.routing.rules import Rules, RulesInvalid, from_json, parse_rules, to_json, unit_faults
 from shared.contracts.facts import Matter
 from shared.contracts.vocabulary import AppealType, CaseList, Ledger, Level, Source, Urgency
 from shared.runtime.setup_files import read_units

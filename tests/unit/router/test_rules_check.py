@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.domain.conditions import Condition, situation_of
-from services.router.domain.matching import bits
-from services.router.domain.routing import route
-from services.router.domain.rule_check import Doubt, Finding, Severity, check
-from services.router.domain.rule_relations import Relations
-from services.router.domain.rules import Outcome, Rule, Rules
+from services.router.domain.routing.check import Doubt, Finding, Severity, check
+from services.router.domain.routing.conditions import Condition, situation_of
+from services.router.domain.routing.matching import bits
+from services.router.domain.routing.relations import Relations
+from services.router.domain.routing.route import route
+from services.router.domain.routing.rules import Outcome, Rule, Rules
 from shared.contracts.facts import Matter
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import AppealType, Level, Source, Urgency

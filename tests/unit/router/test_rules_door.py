@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.router.domain.what_if import Past
+from services.router.domain.routing.what_if import Past
 from services.router.rules_api import add_rules_routes
 from shared.contracts.vocabulary import ActorKind
 from shared.runtime import problems

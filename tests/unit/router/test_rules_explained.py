@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.domain.conditions import Condition
-from services.router.domain.explanation import explain
-from services.router.domain.routing import route
-from services.router.domain.rule_changes import RuleChange, changes
-from services.router.domain.rules import Outcome, Rules
-from services.router.domain.what_if import EXAMPLES, Past, what_if
+from services.router.domain.routing.changes import RuleChange, changes
+from services.router.domain.routing.conditions import Condition
+from services.router.domain.routing.explanation import explain
+from services.router.domain.routing.route import route
+from services.router.domain.routing.rules import Outcome, Rules
+from services.router.domain.routing.what_if import EXAMPLES, Past, what_if
 from shared.contracts.facts import Matter
 from shared.contracts.vocabulary import AppealType, CaseList, Ledger, Level, Source, Urgency
 from tests.unit.router.rulebook import (

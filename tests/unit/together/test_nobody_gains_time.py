@@ -14,7 +14,7 @@ import pytest
 
 from services.router.domain.case import Case, Part
 from services.router.domain.district import District
-from services.router.domain.rules import Rules as RoutingRules
+from services.router.domain.routing.rules import Rules as RoutingRules
 from services.router.main import HANDLERS, PASSED_OVER
 from services.sla.domain.account import account
 from services.sla.domain.clock import DeadlineReached

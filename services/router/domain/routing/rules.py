@@ -1,4 +1,4 @@
-"""To whom a case goes: rules as data, in order, one version of them. `routing.py` applies them.
+"""To whom a case goes: rules as data, in order, one version of them. `route.py` applies them.
 
 A rule gives a level; the level gives the unit: `community` and `street` are the region's own, `department` is the
 units the rule names or the nearest with a capability, `hub` is the hub's desk.
@@ -11,8 +11,8 @@ from functools import cached_property
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.router.domain.conditions import Condition, Entry, Name
-from services.router.domain.matching import Index
+from services.router.domain.routing.conditions import Condition, Entry, Name
+from services.router.domain.routing.matching import Index
 from shared.contracts.faults import Fault, SetupInvalid, in_words
 from shared.contracts.units import HANDLING_KINDS, Unit, UnitTree
 from shared.contracts.vocabulary import CaseList, Ledger, Level, UnitKind, Urgency

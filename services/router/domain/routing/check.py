@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import chain, islice, product
 from typing import Protocol, TypeVar
 
-from services.router.domain.conditions import (
+from services.router.domain.routing.conditions import (
     BELOW,
     MINUTES_OF_A_DAY,
     SHANGHAI,
@@ -19,10 +19,10 @@ from services.router.domain.conditions import (
     minutes_of,
     situation_of,
 )
-from services.router.domain.matching import bits
-from services.router.domain.routing import NO_RULE, route
-from services.router.domain.rule_relations import ALL_DAY, Relations
-from services.router.domain.rules import Rule, Rules, unit_faults
+from services.router.domain.routing.matching import bits
+from services.router.domain.routing.relations import ALL_DAY, Relations
+from services.router.domain.routing.route import NO_RULE, route
+from services.router.domain.routing.rules import Rule, Rules, unit_faults
 from shared.contracts.facts import Matter
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import AppealType, Source, UnitKind, Urgency

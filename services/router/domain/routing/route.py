@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from services.router.domain.conditions import situation_of
-from services.router.domain.rules import KINDS, OF_THE_PLACE, Outcome, Rule, Rules, capable
+from services.router.domain.routing.conditions import situation_of
+from services.router.domain.routing.rules import KINDS, OF_THE_PLACE, Outcome, Rule, Rules, capable
 from shared.contracts.facts import Matter, Reason
 from shared.contracts.units import HANDLING_KINDS, Unit, UnitTree
 from shared.contracts.vocabulary import CaseList, Ledger, Level, Source, Urgency

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from services.router.domain.routing import Route, route
-from services.router.domain.rules import Rules
+from services.router.domain.routing.route import Route, route
+from services.router.domain.routing.rules import Rules
 from shared.contracts.facts import Matter
 from shared.contracts.units import UnitTree
 

@@ -4,8 +4,8 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.router.domain.conditions import Entry
-from services.router.domain.rules import Rule, Rules
+from services.router.domain.routing.conditions import Entry
+from services.router.domain.routing.rules import Rule, Rules
 
 
 @dataclass(frozen=True, slots=True)

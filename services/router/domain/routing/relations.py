@@ -8,7 +8,7 @@ from functools import reduce
 from operator import and_, or_
 from typing import TypeAlias, TypeVar
 
-from services.router.domain.conditions import (
+from services.router.domain.routing.conditions import (
     BELOW,
     MINUTES_OF_A_DAY,
     Condition,
@@ -18,8 +18,8 @@ from services.router.domain.conditions import (
     minutes_of,
     regions_of,
 )
-from services.router.domain.matching import Named, bits
-from services.router.domain.rules import Rule, Rules, capable
+from services.router.domain.routing.matching import Named, bits
+from services.router.domain.routing.rules import Rule, Rules, capable
 from shared.contracts.units import HANDLING_KINDS, UnitTree, plain
 from shared.contracts.vocabulary import AppealType, Level, Source, UnitKind, Urgency
 

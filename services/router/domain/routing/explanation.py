@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.router.domain.conditions import BELOW, Situation, situation_of
-from services.router.domain.routing import Route, handlers_by, route
-from services.router.domain.rules import Rule, Rules
+from services.router.domain.routing.conditions import BELOW, Situation, situation_of
+from services.router.domain.routing.route import Route, handlers_by, route
+from services.router.domain.routing.rules import Rule, Rules
 from shared.contracts.facts import Matter
 from shared.contracts.units import UnitTree
 

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import add, and_, or_
 
-from services.router.domain.conditions import Condition, Situation, Span, days_of, minutes_of
+from services.router.domain.routing.conditions import Condition, Situation, Span, days_of, minutes_of
 from shared.contracts.units import plain
 
 FEW = 40
