@@ -146,7 +146,12 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dic
     tally = rehearsal.tally
     total = wanted.count if wanted.input is None else None
     if total is not None:
-        rehearsal.change = partial(reform, setup=SETUP, fed=lambda: tally.accepted / total)
+        rehearsal.change = partial(
+            reform,
+            setup=SETUP,
+            fed=lambda: tally.accepted / total,
+            all_given=lambda: tally.accepted >= total and tally.all_given,
+        )
     began = time.monotonic()
     memory_before = _memory_mb()
     watcher = _Watcher(rehearsal, total, began, f"{where.services['workbench']}/board")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import yaml
 
 from deploy.demo.doors import Doors
+from deploy.demo.seen import Sight
 from shared.contracts.units import UnitTree
 from shared.contracts.units_file import parse_units
 
@@ -21,24 +22,31 @@ NEW_RULE = {
     "because": {"zh": "入学咨询由属地街道答复", "en": "The street of the place answers questions about schools"},
 }
 PUT_DOWN, RULES_CHANGE, UNITS_CHANGE = 0.3, 0.4, 0.6
-"""When, by the share of the whistles that were accepted: the unit that leaves takes on nothing more; the imports."""
+"""When, by the share of the whistles that were accepted: the unit that leaves finishes nothing more; the imports.
+
+The units change once that unit has work on its hands, or none can come any more.
+"""
 
 
 class Company(Protocol):
     """Whom the change concerns."""
 
     doors: Doors
+    sight: Sight
     tree: UnitTree
     leaving: frozenset[str]
 
 
-async def reform(company: Company, setup: Path, fed: Callable[[], float]) -> None:
-    """Import what changes while whistles come in. `fed` = the share of them accepted so far."""
+async def reform(company: Company, setup: Path, fed: Callable[[], float], all_given: Callable[[], bool]) -> None:
+    """Import what changes while whistles come in. `fed` = the share of them accepted so far; `all_given` = whether
+    every whistle was accepted and given to units."""
     await _until(fed, PUT_DOWN)
     company.leaving = frozenset({LEAVES})
     await _until(fed, RULES_CHANGE)
     await _import(company.doors, "rules", changed_rules(_read(setup / "rules.yaml")))
     await _until(fed, UNITS_CHANGE)
+    while not company.sight.has_work(LEAVES) and not all_given():
+        await asyncio.sleep(0.05)
     units = changed_units(_read(setup / "units.yaml"))
     await _import(company.doors, "units", units)
     company.tree = parse_units(units, "yaml", "units.yaml").after(company.tree, UNITS_VERSION)

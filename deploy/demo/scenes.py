@@ -21,7 +21,7 @@ from shared.contracts.vocabulary import CaseList, RequestKind, Urgency
 PAUSE = timedelta(seconds=4)
 """How long a case is suspended in the rehearsal."""
 SUSPENDED = {"approved": True, "reason": "同意挂账，到期复核。"}
-FOUND_WITHIN_SECONDS = 15.0
+FOUND_WITHIN_SECONDS = 45.0
 """A duplicate that is proposed later is not merged any more."""
 
 

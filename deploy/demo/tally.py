@@ -115,6 +115,12 @@ class Tally:
         return Counter(self.stages.values())
 
     @property
+    def all_given(self) -> bool:
+        """Whether every accepted whistle has become a case that units have, or had."""
+        waiting = (Stage.RECEIVED, Stage.VERIFYING, Stage.TO_DISPATCH)
+        return len(self.stages) >= self.accepted and not any(stage in waiting for stage in self.stages.values())
+
+    @property
     def final(self) -> int:
         return sum(STAGES[stage].final for stage in self.stages.values())
 

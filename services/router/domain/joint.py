@@ -72,6 +72,13 @@ def release(case: Case, command: Release, may: Permit, district: District, now: 
             f"{command.unit} leads: change the lead first, or transfer its place.",
             "unit",
         )
+    if place.part is Part.DONE:
+        return refused(
+            "done_already",
+            f"{command.unit} 已办结，无需解除；其办理结果将写入答复。",
+            f"{command.unit} has finished its part: nobody waits for it, and its result goes into the answer.",
+            "unit",
+        )
     return _redistribute(case, command, may, DispatchCause.RELEASED, district, now, [], without=command.unit)
 
 

@@ -1,7 +1,7 @@
 """机构调整: units are merged, renamed and split while cases run. Their successors stand in their place.
 
 The successor goes on with the part it takes over, on the same clock. Where it has a part in the case already, the
-part that is further from done stays.
+part that is further from done stays; what a unit has done by then stays its own.
 """
 
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def _parts(case: Case, district: District, now: datetime) -> Iterator[f.CaseFact
     if case.stage not in (*AT_WORK, Stage.SUSPENDED):
         return
     tree, after = district.tree, case
-    for part in case.present:
+    for part in sorted(case.present, key=lambda one: one.part is Part.DONE):
         heir = tree.get(tree.present(part.unit, case.matter.region, case.matter.category) or "")
         if heir is None or heir.code == part.unit or heir.kind not in HANDLING_KINDS:
             continue
@@ -81,7 +81,9 @@ def _handed_over(case: Case, part: Assignment, heir: str, tree: UnitTree, now: d
     reason = _reason(part.unit, heir, tree)
     own = case.assignment_of(heir)
     if own is not None:
-        leaves = own if own.part is Part.DONE and part.part is not Part.DONE else part
+        if part.part is Part.DONE:
+            return  # nothing is left to do in it, and its result goes into the answer
+        leaves = own if own.part is Part.DONE else part
         lead = None if case.lead is None or case.lead != leaves else (part.unit if leaves is own else heir)
         released = dispatched(
             case,

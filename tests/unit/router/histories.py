@@ -117,9 +117,11 @@ def sensible(case: Case, now: datetime, ours: District) -> list[object]:
 
 
 def has_units_of_the_past(case: Case, ours: District) -> bool:
-    """Whether the sweep has something to do."""
+    """Whether the sweep has something to do. What a unit has done stays its own where its heir has a part."""
     at_work = case.present if case.is_at_work or case.stage is Stage.SUSPENDED else ()
-    named = [case.matter.whistle_blower, case.matter.region, *(one.unit for one in at_work)]
+    heirs = {one.unit: case.assignment_of(ours.tree.present(one.unit) or "") for one in at_work}
+    moving = [one.unit for one in at_work if one.part is not Part.DONE or heirs[one.unit] is None]
+    named = [case.matter.whistle_blower, case.matter.region, *moving]
     return not case.is_final and any(code not in ours.tree for code in named)
 
 
@@ -219,7 +221,6 @@ def _by_the_hub(case: Case, now: datetime, ours: District) -> Iterator[object]:
         if one.part is not Part.DONE and one != case.lead:
             yield makes_lead(one.unit)
             yield from (transfers(unit, one.unit) for unit in outsiders[:1])
-        if one != case.lead:
             yield releases(one.unit)
     yield from (lists_phased(5, 30, since=now), lists_phased(60, since=now), lists_immediate())
     yield lists_understanding(review_at=now + timedelta(days=30), explained_at=now)

@@ -183,6 +183,7 @@ NOES = [
     ((), makes_lead("nowhere"), "unit_unknown"),
     ((signs_in(PARKS), finishes(PARKS)), makes_lead(PARKS), "done_already"),
     ((signs_in(PARKS), finishes(PARKS)), transfers(POWER, PARKS), "done_already"),
+    ((signs_in(PARKS), finishes(PARKS)), releases(PARKS), "done_already"),
 ]
 
 

@@ -80,8 +80,8 @@ MERGED_INTO_ONE = [
     # market leads, parks co-handle; before they become one                          facts                         parts
     ((*SHOPS,), "handed_over + dispatched", f"{CITY}* assigned"),
     ((*SHOPS, signs_in(MARKET)), "handed_over + dispatched", f"{CITY}* signed_in"),
-    # parks were done: the part that is further from done stays
-    ((*SHOPS, signs_in(PARKS), finishes(PARKS)), "handed_over + dispatched", f"{CITY}* assigned"),
+    # parks were done: what they did stays theirs, and their result goes into the answer
+    ((*SHOPS, signs_in(PARKS), finishes(PARKS)), "handed_over", f"{CITY}* assigned, {PARKS} done"),
     ((*THREE, signs_in(WATER)), "handed_over + dispatched", f"{CITY}* assigned, {WATER} signed_in"),
     # the refusal of one of them is argued; the other has a part
     ((*SHOPS, refuses(PARKS)), "handed_over + dispatched", f"{CITY}* assigned"),
@@ -117,7 +117,7 @@ def test_the_heir_of_one_that_is_done_goes_on_with_what_is_not() -> None:
     """Parks are done and market regulation is not: the department that both are now is not done."""
     case = story(whistle(matter(FOR_NOBODY)), dispatches(POWER, MARKET, PARKS))
     case.goes_on(signs_in(PARKS), finishes(PARKS), signs_in(MARKET), MERGER, units_have_changed())
-    assert parts(case) == f"{POWER}* assigned, {CITY} signed_in"
+    assert parts(case) == f"{POWER}* assigned, {CITY} signed_in, {PARKS} done"
     turns(
         case,
         (signs_in(POWER), "signed_in"),
