@@ -16,7 +16,7 @@ from deploy.demo.doors import Doors
 from deploy.demo.people import EXPLANATION, REFUSAL_BASIS, REFUSAL_REASON, REQUEST_BASIS, REQUEST_REASON
 from deploy.demo.seen import Seen, Sight
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import CaseList, RequestKind, Urgency
+from shared.contracts.vocabulary import CaseList, RequestKind, Stage, Urgency
 
 PAUSE = timedelta(seconds=4)
 """How long a case is suspended in the rehearsal."""
@@ -138,7 +138,10 @@ async def lead_changed(scene: Scene) -> None:
 
 
 async def co_handler_refuses(scene: Scene) -> None:
-    """While its refusal is argued the lead signs in as if nothing were; then the hub brings in another."""
+    """While its refusal is argued the lead signs in as if nothing were; then the hub brings in another.
+
+    Where the case was refused before, this is the second time: the hub designates.
+    """
     helper = scene.company.another(scene.case_id)
     scene.company.hold_back(scene.case_id, helper)
     if not await scene.join(helper):
@@ -148,8 +151,11 @@ async def co_handler_refuses(scene: Scene) -> None:
     argued = await scene.after(f.CaseRefused, or_refused=f.ReportRefused)
     await scene.sign_in()
     other = scene.company.another(scene.case_id)
-    ruling = {"upheld": True, "reason": "退单理由成立，改派。", "units": [other]}
-    if argued and await scene.ask("rule-on-refusal", ruling):
+    ruling: dict[str, Any] = {"upheld": True, "reason": "退单理由成立，改派。", "units": [other]}
+    designation: dict[str, Any] = {"reason": "经会商，指定这些单位办理。", "units": [scene.lead, other]}
+    consulted = scene.company.sight.of(scene.case_id).stage is Stage.CONSULTATION
+    settled = ("dispatch", designation) if consulted else ("rule-on-refusal", ruling)
+    if argued and await scene.ask(*settled):
         await scene.until(lambda seen: helper not in seen.parts)
     else:
         scene.company.let_go(scene.case_id, helper)
