@@ -1,11 +1,12 @@
 """What people ask for at the doors. `actor` is who asks, vouched for by the door."""
 
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts import facts as f
+from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import AppealType, CaseList, Ledger, RequestKind, Stage, Urgency
 
 Why = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -19,6 +20,22 @@ class Command(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     actor: f.Actor
+
+    def addressed(self, tree: UnitTree) -> Self:
+        """The same, where it names units that are gone, of those who succeeded them."""
+
+        def there(code: str) -> str:
+            return tree.present(code) or code
+
+        named: dict[str, object] = {}
+        for field in ("unit", "to"):
+            code = getattr(self, field, None)
+            if isinstance(code, str) and code not in tree:
+                named[field] = there(code)
+        units = getattr(self, "units", ())
+        if any(code not in tree for code in units):
+            named["units"] = tuple(dict.fromkeys(map(there, units)))
+        return self.model_copy(update=named) if named else self
 
 
 class Reasoned(Command):

@@ -51,6 +51,7 @@ from tests.unit.router.stories import (
     story,
     supervises,
     time_to_object_is_over,
+    transfers,
     turns,
     units_have_changed,
     unmerges,
@@ -172,8 +173,8 @@ def test_a_request_goes_over() -> None:
     turns(
         case,
         (asks_extension(WORKS), "no: asked_already"),
-        (grants(WATER), "no: which_request"),
-        (grants(WORKS, RequestKind.EXTENSION), "request_ruled -> handling"),
+        (grants(POWER), "no: which_request"),
+        (grants(WATER, RequestKind.EXTENSION), "request_ruled -> handling"),
         (asks_extension(WORKS), "no: times_used_up"),
     )
     ruled = next(fact for fact in case.facts if isinstance(fact, f.CaseRequestRuled))
@@ -335,3 +336,26 @@ def test_ids_stay_unique_and_one_leads_whatever_merges() -> None:
 
 def test_the_hub_is_the_hub_still() -> None:
     assert swept(whistle(), SPLIT).tell(withdraws(HUB)).facts
+
+
+# --- who names a unit of the past means its successor ----------------------------------------------------------
+
+NAMED = [
+    # before                                               said                        who has it then
+    ((whistle(matter(FOR_NOBODY)),), dispatches(PARKS), f"{CITY}* assigned"),
+    ((whistle(matter(FOR_NOBODY)),), dispatches(POWER, PARKS, MARKET), f"{POWER}* assigned, {CITY} assigned"),
+    ((whistle(),), joins(PARKS), f"{WATER}* assigned, {CITY} assigned"),
+    ((whistle(),), transfers(MARKET), f"{CITY}* assigned"),
+    ((whistle(), refuses()), upholds(MARKET), f"{CITY}* assigned"),
+]
+
+
+@pytest.mark.parametrize(("before", "said", "expected"), NAMED)
+def test_who_names_a_unit_of_the_past_means_its_successor(before: tuple[Told, ...], said: Told, expected: str) -> None:
+    case = story(*before, MERGER)
+    assert case.tell(said).facts
+    assert parts(case) == expected
+
+
+def test_a_unit_that_never_was_is_still_unknown() -> None:
+    assert outcome(story(whistle(matter(FOR_NOBODY)), MERGER).tell(dispatches("dept-nowhere"))) == "no: unit_unknown"
