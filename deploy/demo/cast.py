@@ -46,6 +46,7 @@ class Cast:
         self.sight = Sight()
         self.tree = tree
         self.leaving: frozenset[str] = frozenset()
+        self._put_down: set[tuple[UUID, str]] = set()
         self._send = send
         self._spawn = spawn
         self._habits = Habits()
@@ -148,6 +149,10 @@ class Cast:
         )
         await self._send(reports_topic(unit), case_id, encode(envelope))
 
+    def has_put_down(self, unit: str) -> bool:
+        """Whether a unit that leaves has work that only its successor will finish."""
+        return any(who == unit and who in self.sight.of(case_id).parts for case_id, who in self._put_down)
+
     def hold_back(self, case_id: UUID, unit: str) -> None:
         self._held_back.add((case_id, unit))
 
@@ -227,7 +232,10 @@ class Cast:
         """Sign in, get in touch, finish; what was done before is not done again. Whoever leaves puts it down."""
         seen = await self.sight.until(case_id, lambda seen: seen.caseseq >= caseseq)
         part = seen.parts.get(unit)
-        if part is None or unit in self.leaving:
+        if part is None:
+            return
+        if unit in self.leaving:
+            self._put_down.add((case_id, unit))
             return
         if not part.signed_in:
             await self.report(case_id, unit, f.ReportSignedIn(person=f"staff-of-{unit}"))

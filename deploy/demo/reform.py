@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import yaml
 
 from deploy.demo.doors import Doors
-from deploy.demo.seen import Sight
 from shared.contracts.units import UnitTree
 from shared.contracts.units_file import parse_units
 
@@ -32,9 +31,12 @@ class Company(Protocol):
     """Whom the change concerns."""
 
     doors: Doors
-    sight: Sight
     tree: UnitTree
     leaving: frozenset[str]
+
+    def has_put_down(self, unit: str) -> bool:
+        """Whether a unit that leaves has work that only its successor will finish."""
+        ...
 
 
 async def reform(company: Company, setup: Path, fed: Callable[[], float], all_given: Callable[[], bool]) -> None:
@@ -45,7 +47,7 @@ async def reform(company: Company, setup: Path, fed: Callable[[], float], all_gi
     await _until(fed, RULES_CHANGE)
     await _import(company.doors, "rules", changed_rules(_read(setup / "rules.yaml")))
     await _until(fed, UNITS_CHANGE)
-    while not company.sight.has_work(LEAVES) and not all_given():
+    while not company.has_put_down(LEAVES) and not all_given():
         await asyncio.sleep(0.05)
     units = changed_units(_read(setup / "units.yaml"))
     await _import(company.doors, "units", units)

@@ -90,10 +90,6 @@ class Sight:
     def of(self, case_id: UUID) -> Seen:
         return Seen(stage=Stage.ARCHIVED) if case_id in self._over else self._cases.setdefault(case_id, Seen())
 
-    def has_work(self, unit: str) -> bool:
-        """Whether the unit has a part in some case that it has not finished."""
-        return any(unit in seen.parts and not seen.parts[unit].done for seen in self._cases.values())
-
     def take(self, case_id: UUID, fact: f.CaseFact, caseseq: int) -> None:
         self.of(case_id).take(fact, caseseq)
         self._tell(case_id)
