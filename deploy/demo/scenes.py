@@ -21,7 +21,7 @@ from shared.contracts.vocabulary import CaseList, RequestKind, Stage, Urgency
 PAUSE = timedelta(seconds=4)
 """How long a case is suspended in the rehearsal."""
 SUSPENDED = {"approved": True, "reason": "同意挂账，到期复核。"}
-FOUND_WITHIN_SECONDS = 45.0
+FOUND_WITHIN_SECONDS = 20.0
 """A duplicate that is proposed later is not merged any more."""
 
 
@@ -266,13 +266,24 @@ async def withdrawn(scene: Scene) -> None:
 
 async def merged(scene: Scene, into: UUID) -> None:
     """It is proposed, the hub merges, and it waits for the other's answer."""
-    try:
-        async with asyncio.timeout(FOUND_WITHIN_SECONDS):
-            await scene.after(f.CaseDuplicateFound)
-    except TimeoutError:
-        return
-    if await scene.ask("merge", {"into": str(into), "reason": "同一地点同一问题，合并办理。"}):
+    if await _proposed(scene, into) and await scene.ask(
+        "merge", {"into": str(into), "reason": "同一地点同一问题，合并办理。"}
+    ):
         await scene.after(f.CaseMerged)
+
+
+async def _proposed(scene: Scene, into: UUID) -> bool:
+    """Whether the two were found alike: that stands on the newer of them, whichever that is."""
+
+    def shows(seen: Seen) -> bool:
+        return seen.facts[f.CaseDuplicateFound] > 0
+
+    sight = scene.company.sight
+    looking = [asyncio.create_task(sight.until(one, shows)) for one in (scene.case_id, into)]
+    done, waiting = await asyncio.wait(looking, timeout=FOUND_WITHIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    return any(shows(task.result()) for task in done)
 
 
 async def unmerged(scene: Scene, into: UUID) -> None:
