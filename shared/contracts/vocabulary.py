@@ -34,6 +34,11 @@ class Urgency(StrEnum):
     NORMAL = "normal"  # 一般
     COMPLEX = "complex"  # 复杂
 
+    def is_stricter_than(self, other: "Urgency") -> bool:
+        """Whether its limits are shorter: the strictest stands first, `complex` has the longest."""
+        order = list(Urgency)
+        return order.index(self) < order.index(other)
+
 
 class UnitKind(StrEnum):
     HUB = "hub"  # 区级治理/指挥中心, 12345 分中心

@@ -11,10 +11,8 @@ from services.router.domain.evolution import accounts, evolve
 from services.router.domain.permits import Permit, asker, permit
 from services.router.domain.procedures import Action
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import Stage, Urgency
+from shared.contracts.vocabulary import Stage
 from shared.runtime.decision import Decision
-
-_STRICTNESS = (Urgency.COMPLEX, Urgency.NORMAL, Urgency.URGENT, Urgency.CRITICAL)
 
 
 def supervise(case: Case, command: Supervise, district: District, now: datetime) -> Decision[Case]:
@@ -75,8 +73,7 @@ def change_priority(case: Case, command: ChangePriority, district: District, now
     before = case.matter.urgency
     if command.urgency is before:
         return refused("no_change", f"紧急程度已是 {before}。", f"The urgency is {before} already.", "urgency", 422)
-    rises = _STRICTNESS.index(command.urgency) > _STRICTNESS.index(before)
-    action = Action.RAISE if rises else Action.LOWER
+    action = Action.RAISE if command.urgency.is_stricter_than(before) else Action.LOWER
     may = permit(action, case, asker(command.actor, case, district.tree), district.procedures, now)
     if not isinstance(may, Permit):
         return Decision(refusal=may)

@@ -5,14 +5,12 @@ from datetime import datetime
 
 from services.router.domain.case import Case
 from services.router.domain.decisions import placed, refused
-from services.router.domain.routing.route import default_ledger
+from services.router.domain.routing.route import LEVELS, default_ledger
 from shared.contracts import facts as f
 from shared.contracts.facts import AssignmentMade
 from shared.contracts.units import HANDLING_KINDS, UnitTree
-from shared.contracts.vocabulary import CaseList, DispatchCause, Ledger, Level, Role, Stage, UnitKind
+from shared.contracts.vocabulary import CaseList, DispatchCause, Ledger, Level, Role, Stage
 from shared.runtime.decision import Decision
-
-_LEVELS = {UnitKind.STREET: Level.STREET, UnitKind.COMMUNITY: Level.COMMUNITY}
 
 
 def first_parts(case: Case, units: Sequence[str]) -> tuple[AssignmentMade, ...]:
@@ -53,7 +51,7 @@ def dispatched(
 ) -> f.CaseDispatched:
     """派单、改派. Level, list and ledger follow from the lead and from what was, where they are not said."""
     lead = tree.get(parts[0].unit)
-    found = level or (_LEVELS.get(lead.kind, Level.DEPARTMENT) if lead else Level.DEPARTMENT)
+    found = level or (LEVELS[lead.kind] if lead else Level.DEPARTMENT)
     kept = {one.assignment_id for one in parts}
     fact = f.CaseDispatched(
         **case.heading(Stage.DISPATCHED, actor),

@@ -36,7 +36,6 @@ from services.sla.domain.calendar import Due
 from services.sla.domain.clock_state import (
     OWED_BY_A_UNIT,
     OWED_BY_WHO_WHISTLED,
-    STRICTEST_FIRST,
     UNDER_REVIEW,
     ClockState,
 )
@@ -209,7 +208,7 @@ def resumed(state: ClockState, fact: f.CaseResumed, at: datetime, rules: Rules) 
 
 def reprioritised(state: ClockState, fact: f.CaseReprioritised, at: datetime, rules: Rules) -> ClockState:
     """Raised: a unit has the new limit from now at most. Lowered: what runs stays as it is."""
-    raised = STRICTEST_FIRST.index(fact.urgency) < STRICTEST_FIRST.index(state.urgency)
+    raised = fact.urgency.is_stricter_than(state.urgency)
     state = state.model_copy(update={"urgency": fact.urgency})
     if not raised:
         return state

@@ -16,7 +16,6 @@ OWED_BY_A_UNIT = (Obligation.SIGN_IN, Obligation.FIRST_CONTACT, Obligation.HANDL
 """What every unit owes that has a part; milestones are the lead's beside these."""
 OWED_BY_WHO_WHISTLED = (Obligation.ACCEPT, Obligation.CHECK, Obligation.RATE)
 UNDER_REVIEW = {Stage.REFUSAL_REVIEW: Obligation.RULE_ON_REFUSAL, Stage.CONSULTATION: Obligation.DESIGNATE}
-STRICTEST_FIRST = (Urgency.CRITICAL, Urgency.URGENT, Urgency.NORMAL, Urgency.COMPLEX)
 
 
 class Ruling(BaseModel):

@@ -14,8 +14,7 @@ from shared.contracts.vocabulary import CaseList, Ledger, Level, Source, Urgency
 NO_RULE = "hub-desk"
 """Stands for the rule where none decided."""
 
-_STRICTNESS = (Urgency.COMPLEX, Urgency.NORMAL, Urgency.URGENT, Urgency.CRITICAL)
-_LEVELS = {kind: level for level, kinds in KINDS.items() for kind in kinds}
+LEVELS = {kind: level for level, kinds in KINDS.items() for kind in kinds}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ def default_ledger(matter: Matter, level: Level) -> Ledger:
 
 def raised(present: Urgency, to: Urgency | None) -> Urgency:
     """The stricter of the two; `complex` has the longest limits."""
-    return present if to is None else max(present, to, key=_STRICTNESS.index)
+    return to if to is not None and to.is_stricter_than(present) else present
 
 
 def handlers_by(outcome: Outcome, matter: Matter, tree: UnitTree) -> Handlers | None:
@@ -176,7 +175,7 @@ def _routed(rule: Rule, handlers: Handlers, matter: Matter, version: str, tree: 
 
 def _level_of(units: tuple[str, ...], tree: UnitTree) -> Level:
     unit = tree.get(units[0]) if units else None
-    return Level.HUB if unit is None else _LEVELS[unit.kind]
+    return Level.HUB if unit is None else LEVELS[unit.kind]
 
 
 def _without_conflict(handlers: Handlers, matter: Matter, tree: UnitTree) -> Handlers:
