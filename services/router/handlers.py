@@ -39,7 +39,7 @@ def by_people(decide: Callable[[Case, C, District, datetime], Decision[Case]]) -
             return refused(
                 "case_unknown", "没有这个哨单；请核对编号。", "There is no such case; check its id.", "case_id", 404
             )
-        return decide(case, item.message.addressed(district.tree), district, now)
+        return decide(case, item.message.addressed(case.matter, district.tree), district, now)
 
     return handle
 

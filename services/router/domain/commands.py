@@ -21,11 +21,11 @@ class Command(BaseModel):
 
     actor: f.Actor
 
-    def addressed(self, tree: UnitTree) -> Self:
-        """The same, where it names units that are gone, of those who succeeded them."""
+    def addressed(self, matter: f.Matter, tree: UnitTree) -> Self:
+        """The same, where it names units that are gone, of those who succeeded them in such a matter."""
 
         def there(code: str) -> str:
-            return tree.present(code) or code
+            return tree.present(code, matter.region, matter.category) or code
 
         named: dict[str, object] = {}
         for field in ("unit", "to"):

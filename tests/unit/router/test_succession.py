@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from shared.contracts import facts as f
+from shared.contracts.units import next_version
 from shared.contracts.vocabulary import Obligation, RequestKind, Role, Stage
 from tests.unit.router.stories import (
     CITY,
@@ -359,3 +360,13 @@ def test_who_names_a_unit_of_the_past_means_its_successor(before: tuple[Told, ..
 
 def test_a_unit_that_never_was_is_still_unknown() -> None:
     assert outcome(story(whistle(matter(FOR_NOBODY)), MERGER).tell(dispatches("dept-nowhere"))) == "no: unit_unknown"
+
+
+def test_of_several_successors_the_one_that_fits_the_matter_is_meant() -> None:
+    """The mains company has water supply among its duties, and the case is about that."""
+    able = [one.model_copy(update={"capabilities": ("供水",)}) if one.code == MAINS else one for one in SPLIT_TREE]
+    split = district(next_version(MERGED_TREE, able, "2027-02"))
+    case = story(whistle(), split, units_have_changed())
+    assert parts(case) == f"{MAINS}* assigned"
+    case.goes_on(transfers(STREET, WATER))
+    assert parts(case) == f"{STREET}* assigned", "who names the water company means the mains company"
