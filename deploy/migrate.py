@@ -17,11 +17,12 @@ from typing import Any
 
 import asyncpg
 
-from services.router.setup import PARTS, File, import_file
+from services.router.setup import PARTS
 from shared.contracts.faults import SetupInvalid
 from shared.contracts.units_file import text_of
 from shared.runtime.district import begin_import, present
 from shared.runtime.settings import ServiceSettings
+from shared.runtime.setup_parts import File, import_file
 
 SERVICES = ("intake", "router", "sla", "feedback", "workbench")
 DISTRICT = "district"

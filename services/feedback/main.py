@@ -36,6 +36,7 @@ HANDLERS: Mapping[type, Handler] = {
     f.CaseReworkOrdered: handlers.case_rework_ordered,
     f.CaseOverdue: ignore,
     f.CaseEscalated: ignore,
+    f.CaseTimed: ignore,
     f.CaseAnswered: handlers.case_answered,
     f.CaseHandedOver: handlers.case_handed_over,
     f.CaseClosed: handlers.case_closed,
@@ -58,6 +59,7 @@ HANDLERS: Mapping[type, Handler] = {
     f.DeadlineWarned: ignore,
     f.DeadlineOverdue: handlers.deadline_overdue,
     f.DeadlineEscalated: ignore,
+    f.DeadlineSet: ignore,
     # people and 12345
     CheckResult: handlers.check_result,
     RateUnit: handlers.rate_unit,

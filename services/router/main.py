@@ -82,6 +82,7 @@ HANDLERS: dict[type, Callable[..., Decision[Case]]] = {
 }
 
 PASSED_OVER: dict[type, Handler] = {
+    f.DeadlineSet: ignore,
     f.DeadlineWarned: ignore,  # a warning changes nothing about the case
     f.FeedbackUnitRated: ignore,  # counts in the verdict that follows
     f.FeedbackResidentAnswered: ignore,

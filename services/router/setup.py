@@ -3,11 +3,8 @@
 A third part is a row of `PARTS` and a field of `District`.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,11 +14,12 @@ from services.router.domain.routing import rules as rule_texts
 from services.router.domain.routing.rules import Rules, RulesInvalid, parse_rules, unit_faults
 from shared.contracts import units_json
 from shared.contracts.faults import Fault, SetupInvalid, in_words
-from shared.contracts.units import UnitTree, doubts
+from shared.contracts.units import UnitsInvalid, doubts
 from shared.contracts.units_difference import difference
-from shared.contracts.units_file import Format, parse_units
+from shared.contracts.units_file import parse_units
 from shared.contracts.yaml_lines import read_yaml
-from shared.runtime.district import UNITS, Imported, Kind, Setup, begin_import, import_version, present
+from shared.runtime.district import UNITS, Kind, Setup
+from shared.runtime.setup_parts import Before, File, Part, Prepared, changed
 
 
 def _rules(stored: bytes) -> Rules:
@@ -42,67 +40,42 @@ def district_of(setup: Setup) -> District:
 # --- a new version ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """What somebody wants to import."""
-
-    text: str
-    format: Format
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What is in force when something is imported; None where nothing is."""
-
-    units: UnitTree | None
-    rules: Rules | None
-    procedures: Procedures | None
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A version that may be put in force. `retired`: units in force now that it no longer has."""
-
-    label: str
-    content: bytes
-    difference: dict[str, Any]
-    doubts: tuple[Fault, ...] = ()
-    retired: tuple[str, ...] = ()
-
-
 def prepare_units(file: File, before: Before, today: date) -> Prepared:
     """Raises `UnitsInvalid`. Rules in force that the new units leave without a unit are doubtful, no fault."""
+    if file.format == "ics":
+        raise UnitsInvalid([Fault("单位须为 YAML 或 CSV 文件", "units are read from YAML or CSV", file=file.name)])
     units = parse_units(file.text, file.format, file.name)
-    after = units.after(before.units, today.isoformat())
-    changes = difference(before.units, after)
-    if before.units is not None and units.version is None and not changes:
-        after = units.after(before.units, before.units.version)
-    rules = before.rules.rules if before.rules is not None else ()
+    old, rules = before.of(UNITS), before.of(RULES)
+    after = units.after(old, today.isoformat())
+    changes = difference(old, after)
+    if old is not None and units.version is None and not changes:
+        after = units.after(old, old.version)
     return Prepared(
         after.version,
         units_json.to_json(after),
         changes.model_dump(),
-        (*doubts(after), *(fault for rule in rules for fault in unit_faults(rule, after))),
-        tuple(code for code in before.units.units if code not in after) if before.units is not None else (),
+        (*doubts(after), *(fault for rule in (rules.rules if rules else ()) for fault in unit_faults(rule, after))),
+        tuple(code for code in old.units if code not in after) if old is not None else (),
     )
 
 
 def prepare_rules(file: File, before: Before, _today: date) -> Prepared:
     """Raises `RulesInvalid`."""
-    if before.units is None:
+    units, old = before.of(UNITS), before.of(RULES)
+    if units is None:
         raise RulesInvalid(
             [Fault("还没有单位；请先导入单位", "there are no units yet; import them first", file=file.name)]
         )
-    after = parse_rules(file.text, before.units, file.name)
-    old = before.rules.by_id if before.rules is not None else {}
-    return Prepared(after.version, rule_texts.to_json(after), _changed(old, after.by_id))
+    after = parse_rules(file.text, units, file.name)
+    changes = changed(old.by_id if old is not None else {}, after.by_id)
+    return Prepared(after.version, rule_texts.to_json(after), changes)
 
 
 def prepare_procedures(file: File, before: Before, _today: date) -> Prepared:
     """Raises `SetupInvalid`."""
     after = parse_procedures(file.text, file.name)
-    return Prepared(after.version, after.model_dump_json().encode(), _changed(_rows(before.procedures), _rows(after)))
+    changes = changed(_rows(before.of(PROCEDURES)), _rows(after))
+    return Prepared(after.version, after.model_dump_json().encode(), changes)
 
 
 def parse_procedures(text: str, file: str) -> Procedures:
@@ -119,48 +92,11 @@ def _rows(procedures: Procedures | None) -> dict[str, object]:
     return {} if procedures is None else {action.value: rows for action, rows in procedures.procedures.items()}
 
 
-def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, Any]:
-    """What was added, removed and changed, by name, and whether what stays is in another order."""
-    stays = [name for name in after if name in before]
-    return {
-        "added": [name for name in after if name not in before],
-        "removed": [name for name in before if name not in after],
-        "changed": [name for name in stays if before[name] != after[name]],
-        "reordered": stays != [name for name in before if name in after],
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of the set-up: its kind, its file in the set-up folder, and how a file becomes a version."""
-
-    kind: Kind[Any]
-    file: str
-    prepare: Callable[[File, Before, date], Prepared]
-
-
 PARTS: Mapping[str, Part] = {
     part.kind.name: part
     for part in (
-        Part(UNITS, "units.yaml", prepare_units),
-        Part(RULES, "rules.yaml", prepare_rules),
+        Part(UNITS, "units.yaml", prepare_units, needs=(RULES,)),
+        Part(RULES, "rules.yaml", prepare_rules, needs=(UNITS,)),
         Part(PROCEDURES, "procedures.yaml", prepare_procedures),
     )
 }
-
-
-async def import_file(connection: Any, part: Part, file: File, by: str, note: str = "") -> tuple[Prepared, Imported]:
-    """Within a transaction: put a file in force, all of it or nothing. Raises `SetupInvalid` with every fault."""
-    prepared = await prepare(connection, part, file)
-    return prepared, await import_version(connection, part.kind.name, prepared.label, prepared.content, by, note)
-
-
-async def prepare(connection: Any, part: Part, file: File) -> Prepared:
-    """Within a transaction: check a file against what is in force, which then nobody changes until it ends."""
-    await begin_import(connection)
-    today: date = await connection.fetchval("select current_date")
-    units = await present(connection, UNITS)
-    rules = await present(connection, RULES)
-    procedures = await present(connection, PROCEDURES)
-    # In a thread: a large city's units take seconds.
-    return await asyncio.to_thread(part.prepare, file, Before(units, rules, procedures), today)

@@ -9,7 +9,7 @@ import orjson
 from services.sla.domain import clock
 from services.sla.domain.clock import DeadlineReached
 from services.sla.domain.clock_state import ClockState
-from services.sla.domain.deadline import Rules
+from services.sla.domain.rules import Rules
 from shared.contracts.facts import CaseFact, CaseOpened
 from shared.runtime.decision import Decision, Input
 

@@ -8,11 +8,11 @@ from services.sla import api, handlers
 from services.sla.agenda import Agenda
 from services.sla.clockwatch import ClockWatch
 from services.sla.domain import clock
-from services.sla.domain.calendar import StateCalendar
+from services.sla.domain.calendars import Calendars
 from services.sla.domain.clock import DeadlineReached
 from services.sla.domain.clock_state import ClockState
-from services.sla.domain.deadline import Rules
-from services.sla.domain.policy import read_policy
+from services.sla.domain.policy import Policies, read_policy
+from services.sla.domain.rules import Rules
 from services.sla.handlers import on
 from services.sla.settings import SlaSettings
 from services.sla.store import ClockStates, PostgresDeadlines
@@ -57,6 +57,7 @@ HANDLERS: dict[type, Callable[..., Decision[ClockState]]] = {
 READ_PAST: tuple[type[f.CaseFact], ...] = (
     f.CaseOverdue,
     f.CaseEscalated,
+    f.CaseTimed,
     f.CaseSupervised,
     f.CaseSupervisionEnded,
     f.CaseCorrected,
@@ -73,8 +74,7 @@ def rules(settings: SlaSettings) -> Kind[Rules]:
     """What deadlines are reckoned by: the units in force, and the policy. Raises `PolicyInvalid` naming the field."""
     file = settings.policy_file or settings.setup / "policy.yaml"
     policy = read_policy(file.read_text(encoding="utf-8"), str(file))
-    state_calendar = StateCalendar()
-    return Kind(UNITS.name, lambda stored: Rules(policy, UNITS.read(stored), calendar_of=lambda _unit: state_calendar))
+    return Kind(UNITS.name, lambda stored: Rules(Policies(policy), UNITS.read(stored), Calendars()))
 
 
 def handlers_by(given: Callable[[], Rules]) -> dict[type, Handler]:

@@ -332,7 +332,7 @@ def _set_lines(fact: f.Fact, say: Speech) -> list[Line]:
     if isinstance(fact, f.CaseDispatched | f.CaseListed):
         found.append(Line(say("case.field.ledger"), say.word(fact.ledger)))
         found.append(Line(say("case.field.list"), say.word(fact.case_list)))
-    if isinstance(fact, f.CaseOverdue | f.DeadlineFact):
+    if isinstance(fact, f.CaseOverdue | f.DeadlineStep):
         found.append(Line(say("case.due"), say.full(fact.due_at)))
     if isinstance(fact, f.FeedbackResidentAnswered):
         found.append(Line(say("case.question.contacted"), say("yes" if fact.contacted else "no")))

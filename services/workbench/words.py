@@ -190,7 +190,7 @@ def _handed_over(fact: f.CaseHandedOver, say: Speech) -> Phrase:
 
 
 def _clocked(key: str, lamp: Tone) -> Callable[[Any, Speech], Phrase]:
-    def told(fact: f.CaseOverdue | f.DeadlineFact, say: Speech) -> Phrase:
+    def told(fact: f.CaseOverdue | f.DeadlineStep, say: Speech) -> Phrase:
         if fact.obligation in APPOINTED:
             return Phrase(f"{key}.appointed", obligation=say.word(fact.obligation))
         return Phrase(key, lamp, unit=say.unit(fact.unit), obligation=say.word(fact.obligation))
@@ -298,6 +298,6 @@ _NOT_IN_TICKER: frozenset[type[f.Fact]] = frozenset(
 
 def is_news(fact: f.Fact) -> bool:
     """Whether the ticker tells it: not what is told with the router's decision, nor that an appointed day is near."""
-    if isinstance(fact, f.DeadlineFact) and fact.obligation in APPOINTED:
+    if isinstance(fact, f.DeadlineStep) and fact.obligation in APPOINTED:
         return False
     return type(fact) not in _NOT_IN_TICKER

@@ -18,11 +18,14 @@ from shared.contracts.vocabulary import (
     DispatchCause,
     Ledger,
     Level,
+    LimitCause,
     Obligation,
+    Post,
     RequestKind,
     ResumeCause,
     ReworkCause,
     Role,
+    RungChange,
     Satisfaction,
     Source,
     Stage,
@@ -126,6 +129,32 @@ class AssignmentMade(Value):
     role: Role
     round: int = 1
     begun: bool = True
+
+
+class TimeLimit(Value):
+    """One obligation of a unit and its due time, UTC.
+
+    `granted` as the policy writes it, `4 working_hour`; none = a date was set. `due_at` none = it stands still, and
+    has `left` seconds of its own time left. `provisional`: it rests on a year whose holidays are not published yet.
+    """
+
+    obligation: Obligation
+    generation: int
+    granted: str | None
+    started_at: datetime
+    warn_at: datetime | None
+    due_at: datetime | None
+    left: float | None = None
+    provisional: bool = False
+    policy_version: str
+    calendar_version: str = ""
+
+
+class Recipient(Value):
+    """Whom a notice is for: people who hold this post in this unit."""
+
+    unit: UnitCode
+    post: Post
 
 
 class Milestone(Value):
@@ -359,13 +388,25 @@ class CaseOverdue(CaseFact):
 
 
 class CaseEscalated(CaseFact):
-    """The escalation ladder's next rung: who was told. Who must act does not change."""
+    """The escalation ladder's next rung: who was told, and what the ladder says is to change by it."""
 
     NAME: ClassVar[str] = "case.escalated.v1"
     obligation: Obligation
     unit: UnitCode | None
     rung: int
     told: tuple[UnitCode, ...]
+    changes: tuple[RungChange, ...] = ()
+
+
+class CaseTimed(CaseFact):
+    """限时: by when a unit has to do what it owes, as the clock has set it. It replaces what was set before."""
+
+    NAME: ClassVar[str] = "case.timed.v1"
+    unit: UnitCode
+    assignment_id: UUID
+    cause: LimitCause
+    by: str
+    limits: tuple[TimeLimit, ...]
 
 
 class CaseClosed(CaseFact):
@@ -570,7 +611,11 @@ class CaseHandedOver(CaseFact):
 
 
 class DeadlineFact(Fact):
-    """Something about one obligation; (case, unit, obligation, generation) names it. Times are UTC."""
+    """What the clock of one case says about a unit's obligations. Times are UTC."""
+
+
+class DeadlineStep(DeadlineFact):
+    """A step of one obligation was due and taken; (case, unit, obligation, generation) names the obligation."""
 
     obligation: Obligation
     unit: UnitCode | None
@@ -582,24 +627,43 @@ class DeadlineFact(Fact):
     provisional: bool = False
 
 
-class DeadlineWarned(DeadlineFact):
+class DeadlineWarned(DeadlineStep):
     """黄灯: most of the time is used (80 % by default)."""
 
     NAME: ClassVar[str] = "deadline.warned.v1"
 
 
-class DeadlineOverdue(DeadlineFact):
+class DeadlineOverdue(DeadlineStep):
     """红灯: the time is used up."""
 
     NAME: ClassVar[str] = "deadline.overdue.v1"
 
 
-class DeadlineEscalated(DeadlineFact):
+class DeadlineEscalated(DeadlineStep):
     """The obligation is still not met; a rung of the ladder was reached."""
 
     NAME: ClassVar[str] = "deadline.escalated.v1"
     rung: int
     told: tuple[UnitCode, ...]
+    recipients: tuple[Recipient, ...] = Field(default=(), description="whose people are told, and which of them")
+    changes: tuple[RungChange, ...] = Field(default=(), description="what follows besides; none = nothing")
+
+
+class DeadlineSet(DeadlineFact):
+    """限时: what a unit owes in a case, by when, since when; stated whenever a due time is set or moves.
+
+    `by` is the type of the case's fact that set it, or the version of the policy or calendar that was applied;
+    those name who asked for it in `actor`, and why in `note`.
+    """
+
+    NAME: ClassVar[str] = "deadline.set.v1"
+    unit: UnitCode
+    round: int
+    cause: LimitCause
+    by: str
+    limits: tuple[TimeLimit, ...]
+    actor: Actor | None = None
+    note: Words = ""
 
 
 # --- feedback: stated by feedback -------------------------------------------------------------------
@@ -811,6 +875,14 @@ class AssignmentSupervised(AssignmentFact):
 
     NAME: ClassVar[str] = "assignment.supervised.v1"
     reason: str
+
+
+class AssignmentTimed(AssignmentFact):
+    """限时: by when the unit has to do what. What is named replaces what was said of the same obligation before."""
+
+    NAME: ClassVar[str] = "assignment.timed.v1"
+    cause: LimitCause
+    limits: tuple[TimeLimit, ...]
 
 
 class AssignmentClosed(AssignmentFact):

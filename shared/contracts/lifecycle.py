@@ -112,6 +112,7 @@ OPENING: tuple[S, ...] = (S.RECEIVED, S.VERIFYING)
 RECORDED_ANYWHERE: tuple[type[f.CaseFact], ...] = (
     f.CaseOverdue,
     f.CaseEscalated,
+    f.CaseTimed,
     f.CaseSupervised,
     f.CaseSupervisionEnded,
     f.CaseReprioritised,

@@ -182,3 +182,26 @@ class ActorKind(StrEnum):
     HOTLINE = "hotline"
     RULE = "rule"
     CLOCK = "clock"
+
+
+class LimitCause(StrEnum):
+    """Why a limit is what it is now."""
+
+    CASE = "case"  # 随办理进程而定
+    POLICY = "policy"  # 限时规则变更，经申请适用于在办
+    CALENDAR = "calendar"  # 工作日历变更，重新计算
+
+
+class RungChange(StrEnum):
+    """What a rung of the escalation ladder changes besides who is told."""
+
+    SUPERVISE = "supervise"  # 列入督办
+    TAKE_OVER = "take_over"  # 提级办理：由上级单位接办
+
+
+class Post(StrEnum):
+    """Which of a unit's people is told."""
+
+    DUTY = "duty"  # 值班、经办人员
+    LEADER = "leader"  # 单位负责人
+    DISTRICT_LEADER = "district_leader"  # 区领导，由区级治理中心转报

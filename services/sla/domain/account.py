@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from services.sla.domain import calendar
 from services.sla.domain import deadline as one
-from services.sla.domain.deadline import NOTHING, Deadline, Rules, State
+from services.sla.domain.deadline import NOTHING, Deadline, State
+from services.sla.domain.rules import Rules
 from shared.contracts.vocabulary import Obligation
 
 

@@ -39,7 +39,8 @@ from services.sla.domain.clock_state import (
     UNDER_REVIEW,
     ClockState,
 )
-from services.sla.domain.deadline import Rules, State
+from services.sla.domain.deadline import State
+from services.sla.domain.rules import Rules
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import DispatchCause, Obligation, RequestKind, ReworkCause, Role, Stage
 
@@ -299,7 +300,7 @@ class DeadlineReached(BaseModel):
 
 def reached(
     state: ClockState, found: DeadlineReached, now: datetime, rules: Rules
-) -> tuple[ClockState, f.DeadlineFact | None]:
+) -> tuple[ClockState, f.DeadlineStep | None]:
     """The step is taken once and never early: not if it was taken, if it ended, or if its time has not come."""
     for deadline in state.open(found.obligation, unit=found.unit):
         awaited = (deadline.generation, deadline.next_step) == (found.generation, found.step)

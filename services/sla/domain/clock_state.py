@@ -7,8 +7,9 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.sla.domain import deadline as one
-from services.sla.domain.deadline import Deadline, Rules, State
+from services.sla.domain.deadline import Deadline, State
 from services.sla.domain.limit import Limit
+from services.sla.domain.rules import Rules
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import Obligation, RequestKind, Stage, Urgency
 

@@ -5,36 +5,22 @@ armed ──(yellow)──> armed ──(red)──> overdue ──(rung 1, 2, �
   └── paused, or taken away ───────────┘      → armed with what was left, or overdue with the rest of the ladder
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.sla.domain import calendar
-from services.sla.domain.calendar import Due, WorkingCalendar
+from services.sla.domain.calendar import Due
 from services.sla.domain.limit import Limit
-from services.sla.domain.policy import Policy, Rung, Told
-from shared.contracts.facts import DeadlineEscalated, DeadlineFact, DeadlineOverdue, DeadlineWarned
-from shared.contracts.units import UnitTree
+from services.sla.domain.policy import Rung, Told
+from services.sla.domain.rules import Rules
+from shared.contracts.facts import DeadlineEscalated, DeadlineOverdue, DeadlineStep, DeadlineWarned
 from shared.contracts.vocabulary import Obligation
 
 YELLOW = -1
 RED = 0
 """The steps of a deadline: -1 = the warning, 0 = overdue, n = the ladder's n-th rung."""
 NOTHING = timedelta()
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What deadlines are reckoned by. `calendar_of` gives a unit's own calendar."""
-
-    policy: Policy
-    units: UnitTree
-    calendar_of: Callable[[str], WorkingCalendar]
-
-    @property
-    def hub(self) -> str:
-        return self.units.hub.code
 
 
 class State(StrEnum):
@@ -278,7 +264,7 @@ def hand_on(deadline: Deadline, unit: str, generation: int) -> Deadline:
 # --- its time comes ---------------------------------------------------------------------------------------------
 
 
-def reach(deadline: Deadline, now: datetime, rules: Rules) -> tuple[Deadline, DeadlineFact | None]:
+def reach(deadline: Deadline, now: datetime, rules: Rules) -> tuple[Deadline, DeadlineStep | None]:
     """Take the next step, whose time has come; None where the policy knows that step no more.
 
     A warning that was held up until the time was used up says nothing any more: it is red at once.
@@ -294,7 +280,7 @@ def reach(deadline: Deadline, now: datetime, rules: Rules) -> tuple[Deadline, De
     return after, stated
 
 
-def _stated(deadline: Deadline, step: int, now: datetime, rules: Rules) -> DeadlineFact | None:
+def _stated(deadline: Deadline, step: int, now: datetime, rules: Rules) -> DeadlineStep | None:
     about = {
         "obligation": deadline.obligation,
         "unit": deadline.unit,

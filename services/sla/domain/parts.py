@@ -7,7 +7,8 @@ from services.sla.domain import clock_state as held
 from services.sla.domain import deadline as one
 from services.sla.domain.calendar import Due
 from services.sla.domain.clock_state import OWED_BY_A_UNIT, UNDER_REVIEW, ClockState, Ruling
-from services.sla.domain.deadline import Deadline, Rules, State
+from services.sla.domain.deadline import Deadline, State
+from services.sla.domain.rules import Rules
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import Obligation, RequestKind
 

@@ -1,6 +1,7 @@
 """限时规则: how long each obligation may take, when to warn, whom to tell when it is late. Data, with a version."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
@@ -109,6 +110,18 @@ class Policy(_Strict):
     def rungs(self, obligation: Obligation) -> tuple[Rung, ...]:
         """The ladder's rungs, first one first."""
         return self.ladder.obligations.get(obligation, self.ladder.default)
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The policy in force, and those before it by which something may still be running, by their versions."""
+
+    current: Policy
+    earlier: Mapping[str, Policy] = field(default_factory=dict)
+
+    def of(self, version: str) -> Policy:
+        """The policy of that version; the one in force where it is not known any more."""
+        return self.current if version == self.current.version else self.earlier.get(version, self.current)
 
 
 class PolicyInvalid(ValueError):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import asyncpg
 
-from services.router.setup import PARTS, File, import_file
+from services.router.setup import PARTS
 from shared.runtime import failpoints
+from shared.runtime.setup_parts import File, import_file
 
 
 async def main(url: str, text: str) -> None:

@@ -11,11 +11,12 @@ import asyncpg
 import pytest
 
 from deploy.migrate import begin_with
-from services.router.setup import PARTS, File, import_file
+from services.router.setup import PARTS
 from shared.contracts.faults import SetupInvalid
 from shared.runtime import failpoints
 from shared.runtime.district import UNITS, Kind, NothingInForce, Setup, begin_import, import_version, present, queries
 from shared.runtime.postgres import each, open_pool
+from shared.runtime.setup_parts import File, import_file
 from tests.integration.district.conftest import District
 
 HUB = "  - {code: hub, name: 区, kind: hub}\n"

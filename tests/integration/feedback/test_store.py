@@ -77,7 +77,7 @@ async def tell(road: Road[Review]) -> None:
     for case_id, history in zip(CASES_TOLD, HISTORIES, strict=True):
         for place, message in enumerate(history):
             if isinstance(message, f.Fact):
-                log = sla if isinstance(message, f.DeadlineFact) else router
+                log = sla if isinstance(message, f.DeadlineStep) else router
                 item = arrived(log.append(case_id, message))
             else:
                 key = f"{case_id} {place}"

@@ -127,19 +127,19 @@ async def service(url: str, kafka: KafkaSettings) -> AsyncIterator[Sla]:
         await sla.stop()
 
 
-async def stated(kafka: KafkaSettings, cases: set[UUID], number: int) -> list[tuple[UUID, f.DeadlineFact]]:
+async def stated(kafka: KafkaSettings, cases: set[UUID], number: int) -> list[tuple[UUID, f.DeadlineStep]]:
     """Read `deadlines` until so many different events about these cases were seen."""
     consumer = make_consumer(kafka, f"test-{uuid4()}")
     consumer.subscribe([DEADLINES])
     await consumer.start()
-    found: dict[str, tuple[UUID, f.DeadlineFact]] = {}
+    found: dict[str, tuple[UUID, f.DeadlineStep]] = {}
     try:
         async with asyncio.timeout(60):
             while len(found) < number:
                 for records in (await consumer.getmany(timeout_ms=200)).values():
                     for record in records:
                         envelope = decode(record.value, record.headers)
-                        assert isinstance(envelope.fact, f.DeadlineFact)
+                        assert isinstance(envelope.fact, f.DeadlineStep)
                         if envelope.subject in cases:
                             found[envelope.id] = (envelope.subject, envelope.fact)
     finally:

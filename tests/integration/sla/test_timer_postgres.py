@@ -102,16 +102,16 @@ class Process:
         while delay == 0.0:
             delay = await self.timer.turn()
 
-    async def stated(self) -> list[tuple[UUID, f.DeadlineFact]]:
+    async def stated(self) -> list[tuple[UUID, f.DeadlineStep]]:
         """What the log says, in order within each shard; its chain must hold."""
-        found: list[tuple[UUID, f.DeadlineFact]] = []
+        found: list[tuple[UUID, f.DeadlineStep]] = []
         for shard in range(SHARDS):
             rows = await self.store.unpublished(shard, 0, 1_000_000)
             assert verify_chain(rows, Head(shard, 0, GENESIS, 0)) == []
             for row in rows:
                 assert row.event is not None
                 fact = decode(row.event).fact
-                assert isinstance(fact, f.DeadlineFact)
+                assert isinstance(fact, f.DeadlineStep)
                 found.append((row.case_id, fact))
         return found
 

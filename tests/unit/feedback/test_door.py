@@ -69,7 +69,7 @@ class Counter:
         self.sla = OtherLog("sla", DEADLINES)
 
     async def case(self, *facts: f.Fact, case_id: UUID = CASE) -> None:
-        logs = [self.sla if isinstance(fact, f.DeadlineFact) else self.router for fact in facts]
+        logs = [self.sla if isinstance(fact, f.DeadlineStep) else self.router for fact in facts]
         messages = [log.append(case_id, fact) for log, fact in zip(logs, facts, strict=True)]
         await self.feedback.road.travel([arrived(message) for message in messages])
 

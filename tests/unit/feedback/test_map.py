@@ -14,6 +14,6 @@ def kinds_of(fact: type[f.Fact]) -> Iterator[type[f.Fact]]:
 
 
 def test_every_fact_of_cases_and_deadlines_is_in_the_map() -> None:
-    arriving = {*kinds_of(f.CaseFact), *kinds_of(f.DeadlineFact)}
+    arriving = {*kinds_of(f.CaseFact), *kinds_of(f.DeadlineStep)}
     assert len(arriving) >= 18
     assert arriving - HANDLERS.keys() == set()

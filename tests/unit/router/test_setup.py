@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from services.router.domain.procedures import Action
-from services.router.setup import PARTS, PROCEDURES, RULES, Before, File, Prepared, parse_procedures
+from services.router.setup import PARTS, PROCEDURES, RULES, parse_procedures
 from shared.contracts.faults import SetupInvalid
 from shared.runtime.district import UNITS
+from shared.runtime.setup_parts import Before, File, Prepared
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "district"
 TODAY = date(2026, 11, 23)
-NOTHING = Before(None, None, None)
+NOTHING = Before()
 
 UNITS_TEXT = """\
 version: first
@@ -39,8 +40,8 @@ def prepared(kind: str, text: str, before: Before = NOTHING, name: str = "") -> 
 
 def began() -> Before:
     units = UNITS.read(prepared("units", UNITS_TEXT).content)
-    before = Before(units, None, None)
-    return Before(units, RULES.read(prepared("rules", RULES_TEXT, before).content), None)
+    rules = RULES.read(prepared("rules", RULES_TEXT, Before({"units": units})).content)
+    return Before({"units": units, "rules": rules})
 
 
 def test_units_are_stored_with_their_past() -> None:
@@ -57,9 +58,9 @@ def test_units_are_stored_with_their_past() -> None:
 
 def test_the_same_file_again_is_the_same_version() -> None:
     before = began()
-    again = Before(UNITS.read(prepared("units", UNITS_TEXT, before).content), before.rules, None)
+    again = Before({"units": UNITS.read(prepared("units", UNITS_TEXT, before).content), "rules": before.of(RULES)})
     assert prepared("units", UNITS_TEXT, again).content == prepared("units", UNITS_TEXT, before).content
-    assert before.units == again.units
+    assert before.of(UNITS) == again.of(UNITS)
 
 
 def test_a_csv_names_no_version_and_gets_the_day_s_unless_it_changes_nothing() -> None:
@@ -106,12 +107,12 @@ def test_a_fault_names_file_line_and_field(kind: str, text: str, before: Before,
 def test_the_set_up_that_is_shipped_can_be_put_in_force() -> None:
     texts = {kind: (FOLDER / part.file).read_text(encoding="utf-8") for kind, part in PARTS.items()}
     units = UNITS.read(prepared("units", texts["units"]).content)
-    before = Before(units, None, None)
+    before = Before({"units": units})
     rules = RULES.read(prepared("rules", texts["rules"], before).content)
     procedures = PROCEDURES.read(prepared("procedures", texts["procedures"], before).content)
     assert rules.rules
     assert procedures == parse_procedures(texts["procedures"], "procedures.yaml")
     assert set(procedures.procedures) == set(Action)
-    again = Before(units, rules, procedures)
+    again = Before({"units": units, "rules": rules, "procedures": procedures})
     for kind, text in texts.items():
         assert prepared(kind, text, again).doubts == ()

@@ -7,11 +7,13 @@ from pathlib import Path
 from uuid import UUID, uuid5
 
 from services.sla.domain.account import Account, account
-from services.sla.domain.calendar import SHANGHAI, StateCalendar
+from services.sla.domain.calendar import SHANGHAI
+from services.sla.domain.calendars import Calendars
 from services.sla.domain.clock import DeadlineReached
 from services.sla.domain.clock_state import ClockState
-from services.sla.domain.deadline import Deadline, Rules
-from services.sla.domain.policy import read_policy
+from services.sla.domain.deadline import Deadline
+from services.sla.domain.policy import Policies, read_policy
+from services.sla.domain.rules import Rules
 from services.sla.main import handlers_by
 from shared.contracts import facts as f
 from shared.contracts.units import Unit, build_tree
@@ -66,8 +68,7 @@ def rules(file: Path = POLICY) -> Rules:
         Unit(code=POWER, name="供电公司", kind=UnitKind.UTILITY, parent=HUB),
     ]
     policy = read_policy(file.read_text(encoding="utf-8"), str(file))
-    own = StateCalendar()
-    return Rules(policy, build_tree(units, "1"), lambda _unit: own)
+    return Rules(Policies(policy), build_tree(units, "1"), Calendars())
 
 
 def matter(urgency: Urgency = Urgency.NORMAL) -> f.Matter:
@@ -321,7 +322,7 @@ class Story:
         self.rules = given or rules()
         self._handlers = handlers_by(lambda: self.rules)
         self.state: ClockState | None = None
-        self.stated: list[f.DeadlineFact] = []
+        self.stated: list[f.DeadlineStep] = []
 
     def tell(self, at: datetime, *facts: f.CaseFact) -> "Story":
         for fact in facts:
@@ -344,7 +345,7 @@ class Story:
         )
         decision = self._handlers[DeadlineReached](self.state, Input(CASE, found, "id", FromTimer()), at or one.next_at)
         self.state = decision.state or self.state
-        self.stated.extend(fact for fact in decision.facts if isinstance(fact, f.DeadlineFact))
+        self.stated.extend(fact for fact in decision.facts if isinstance(fact, f.DeadlineStep))
         return self
 
     @property

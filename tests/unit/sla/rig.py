@@ -109,14 +109,14 @@ class Rig:
             delay = await self.timer.turn()
         return delay
 
-    def stated(self) -> list[tuple[UUID, f.DeadlineFact]]:
+    def stated(self) -> list[tuple[UUID, f.DeadlineStep]]:
         """What the log says, shard by shard."""
         found = []
         for rows in self.store.tables.log.values():
             for row in rows:
                 assert row.event is not None
                 fact = decode(row.event).fact
-                assert isinstance(fact, f.DeadlineFact)
+                assert isinstance(fact, f.DeadlineStep)
                 found.append((row.case_id, fact))
         return found
 

@@ -1,8 +1,11 @@
 """Which fact starts, meets and cancels what, told as stories. Ordinary times: Monday 2026-11-23, duty 8–12, 14–18."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.sla.domain.deadline import State
+from services.sla.domain.policy import Policies
 from shared.contracts.vocabulary import Obligation, ReworkCause, Stage, Urgency
 from tests.unit.sla import builders as b
 from tests.unit.sla.builders import COMMUNITY, HUB, POWER, STREET, WATER, Story, local, wall
@@ -282,7 +285,7 @@ def test_a_step_found_just_before_the_unit_signed_in_is_not_taken() -> None:
 def test_a_policy_with_fewer_rungs_ends_the_ladder() -> None:
     story = with_water(Urgency.CRITICAL).until(local("2026-11-23 09:16"))
     bare = story.rules.policy.model_copy(update={"ladder": type(story.rules.policy.ladder)()})
-    shorter = Story(type(story.rules)(bare, story.rules.units, story.rules.calendar_of))
+    shorter = Story(replace(story.rules, policies=Policies(bare)))
     shorter.state = story.state
     shorter.take(story.last(Obligation.SIGN_IN))
     assert shorter.said() == []

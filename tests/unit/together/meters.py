@@ -290,7 +290,7 @@ class Meters:
 
     # --- what the clock states
 
-    def hears_the_clock(self, fact: f.DeadlineFact) -> None:
+    def hears_the_clock(self, fact: f.DeadlineStep) -> None:
         """Red at the very moment at which the time granted is used up, neither later nor sooner."""
         if not isinstance(fact, f.DeadlineOverdue) or fact.unit is None:
             return

@@ -17,10 +17,12 @@ from services.router.domain.district import District
 from services.router.domain.routing.rules import Rules as RoutingRules
 from services.router.main import HANDLERS, PASSED_OVER
 from services.sla.domain.account import account
+from services.sla.domain.calendars import Calendars
 from services.sla.domain.clock import DeadlineReached
 from services.sla.domain.clock_state import ClockState
-from services.sla.domain.deadline import Deadline, Rules, State
-from services.sla.domain.policy import read_policy
+from services.sla.domain.deadline import Deadline, State
+from services.sla.domain.policy import Policies, read_policy
+from services.sla.domain.rules import Rules
 from services.sla.main import handlers_by
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
@@ -53,7 +55,7 @@ from tests.unit.router.stories import (
     upholds,
     whistle,
 )
-from tests.unit.together.meters import CALENDAR, OF_A_UNIT, Meters
+from tests.unit.together.meters import OF_A_UNIT, Meters
 
 POLICY_FILE = Path(__file__).parents[3] / "deploy" / "district" / "policy.yaml"
 POLICY = read_policy(POLICY_FILE.read_text(encoding="utf-8"), "policy.yaml")
@@ -88,7 +90,7 @@ class World:
         self.district: District = VERSIONS[0]
         self.case: Case | None = None
         self.clock: ClockState | None = None
-        self.clock_handlers = handlers_by(lambda: Rules(POLICY, self.district.tree, lambda _unit: CALENDAR))
+        self.clock_handlers = handlers_by(lambda: Rules(Policies(POLICY), self.district.tree, Calendars()))
         self.meters = Meters(POLICY)
         self.begun, self.blame = Begun(), Blame()
         self.told: list[str] = []
@@ -143,7 +145,7 @@ class World:
         assert decision.state is not None, (one, "nothing would ever end this step")
         self.clock = decision.state
         for fact in decision.facts:
-            assert isinstance(fact, f.DeadlineFact)
+            assert isinstance(fact, f.DeadlineStep)
             self.meters.hears_the_clock(fact)
             self.tell(fact)
 
@@ -180,7 +182,7 @@ class World:
             self.units_or_rules_change()
         elif chance < 0.5:
             said = anything_at_all(self.case, self.now, self.random.choice)
-            if not isinstance(said, f.DeadlineFact):
+            if not isinstance(said, f.DeadlineStep):
                 self.tell(said)
         else:
             by_kind: dict[str, list[object]] = {}
@@ -196,7 +198,7 @@ class World:
         return [
             said
             for said in sensible(self.case, self.now, self.district)
-            if not isinstance(said, f.DeadlineFact) and _kind(said) != "OrderRework"
+            if not isinstance(said, f.DeadlineStep) and _kind(said) != "OrderRework"
         ]
 
     def units_or_rules_change(self) -> None:
@@ -265,7 +267,7 @@ class World:
     def the_clock_accounts_for_it(self) -> None:
         names = Counter((one.unit, one.obligation, one.generation) for one in self.deadlines)
         assert max(names.values(), default=1) == 1, "a deadline has one name"
-        rules = Rules(POLICY, self.district.tree, lambda _unit: CALENDAR)
+        rules = Rules(Policies(POLICY), self.district.tree, Calendars())
         for one in account(self.deadlines, self.now, rules):
             assert one.granted == one.used + one.left
             assert one.obligation not in OF_A_UNIT or one.used >= timedelta()

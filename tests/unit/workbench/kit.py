@@ -171,7 +171,7 @@ def overdue(obligation: Obligation = Obligation.HANDLE, unit: str | None = WATER
     )
 
 
-def deadline(fact: type[f.DeadlineFact], obligation: Obligation = Obligation.HANDLE, **values: Any) -> f.DeadlineFact:
+def deadline(fact: type[f.DeadlineStep], obligation: Obligation = Obligation.HANDLE, **values: Any) -> f.DeadlineStep:
     return fact(
         obligation=obligation,
         unit=WATER,

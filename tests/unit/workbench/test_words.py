@@ -182,7 +182,7 @@ def test_only_a_suspension_is_a_step_back(kind: RequestKind, approved: bool) -> 
 
 @pytest.mark.parametrize("kind", [f.DeadlineWarned, f.DeadlineOverdue])
 @pytest.mark.parametrize("obligation", Obligation)
-def test_an_appointed_day_lights_no_lamp_and_is_no_news(kind: type[f.DeadlineFact], obligation: Obligation) -> None:
+def test_an_appointed_day_lights_no_lamp_and_is_no_news(kind: type[f.DeadlineStep], obligation: Obligation) -> None:
     fact = kit.deadline(kind, obligation)
     appointed = obligation in (Obligation.ARCHIVE, Obligation.REVIEW)
     assert (tone(fact, speech()) is Tone.PLAIN) == appointed
