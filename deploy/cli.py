@@ -10,14 +10,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy import ledger, operate
+from deploy import clock, ledger, notices, operate, reckoning
+from deploy.bench import command as measuring
+from deploy.calendar import command as calendar
 from deploy.check import command as checking
 from deploy.demo.command import demo
 from deploy.local.errors import StackError
 from deploy.local.places import DEFAULT_FOLDER
 from deploy.local.stack import LocalStack, ProcessStatus, stacks_under_var
 from deploy.org import command as organisation
+from deploy.policy import command as policy
 from deploy.rules import command as rules
+from deploy.simulate import command as simulating
 
 app = typer.Typer(
     name="chuishao",
@@ -104,9 +108,16 @@ def _show(processes: list[ProcessStatus]) -> None:
 app.command()(demo)
 operate.register(app)
 ledger.register(app)
+notices.register(app)
+clock.register(app)
 checking.register(app)
 organisation.register(app)
 rules.register(app)
+policy.register(app)
+calendar.register(app)
+reckoning.register(policy.app, calendar.app)
+measuring.register(app)
+simulating.register(app)
 
 
 if __name__ == "__main__":

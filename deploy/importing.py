@@ -1,4 +1,4 @@
-"""Sends a file of the set-up to the router: what it would change, or to be put in force."""
+"""Sends a file of the set-up to the service that imports it: what it would change, or to be put in force."""
 
 from pathlib import Path
 from typing import Any
@@ -9,26 +9,51 @@ from rich.console import Console
 from deploy.asking import ask, show_faults
 
 WITHIN_SECONDS = 300
+FORMATS = {".csv": "csv", ".ics": "ics"}
 
 _progress = Console(stderr=True)
 
 
-def send(kind: str, file: Path, folder: Path, dry_run: bool, note: str = "") -> dict[str, Any]:
-    """What the router answers. A file it refuses ends the command, with a row for each fault."""
+def send(
+    kind: str,
+    file: Path,
+    folder: Path,
+    dry_run: bool,
+    note: str = "",
+    *,
+    service: str = "router",
+    into: str = "",
+) -> dict[str, Any]:
+    """What the service answers. A file it refuses ends the command, with a row for each fault."""
     try:
         content = file.read_bytes()
     except OSError as error:
         typer.echo(f"chuishao: {file}: {error.strerror}", err=True)
         raise typer.Exit(1) from None
+    return send_content(kind, file.name, content, folder, dry_run, note, service=service, into=into)
+
+
+def send_content(
+    kind: str,
+    name: str,
+    content: bytes,
+    folder: Path,
+    dry_run: bool,
+    note: str = "",
+    *,
+    service: str = "router",
+    into: str = "",
+) -> dict[str, Any]:
+    """The same with what is in no file; the name says how it is written."""
     params = {
-        "name": file.name,
-        "format": "csv" if file.suffix == ".csv" else "yaml",
+        "name": name,
+        "format": FORMATS.get(Path(name).suffix, "yaml"),
         "dry_run": str(dry_run).lower(),
         "note": note,
-    }
+    } | ({"into": into} if into else {})
     what = "checking" if dry_run else "importing"
-    with _progress.status(f"{what} {file.name} ({len(content) / 1024:,.0f} KB) …"):
-        return ask("POST", "router", f"/district/{kind}", folder, file=content, params=params, seconds=WITHIN_SECONDS)
+    with _progress.status(f"{what} {name} ({len(content) / 1024:,.0f} KB) …"):
+        return ask("POST", service, f"/district/{kind}", folder, file=content, params=params, seconds=WITHIN_SECONDS)
 
 
 def tell(answer: dict[str, Any]) -> None:

@@ -4,7 +4,9 @@ Migrations are SQL files, run once each in a transaction of their own and rememb
 that was changed after it ran is refused. Two migrations at once wait for each other.
 
 The schema `district` has the district's set-up for all services. A new installation begins with the files of the
-set-up folder; later versions are imported (`chuishao org import`), and the files are looked at no more.
+set-up folder; later versions are imported (`chuishao org import`, `chuishao policy import`, …), and the files are
+looked at no more. So it is with a part that a release adds. A folder without a calendar begins with the one that is
+shipped: the holidays are the whole country's.
 """
 
 import asyncio
@@ -17,7 +19,9 @@ from typing import Any
 
 import asyncpg
 
-from services.router.setup import PARTS
+from services.router.setup import PARTS as ROUTERS_PARTS
+from services.sla.calendar_import import CALENDAR
+from services.sla.setup import PARTS as CLOCKS_PARTS
 from shared.contracts.faults import SetupInvalid
 from shared.contracts.units_file import text_of
 from shared.runtime.district import begin_import, present
@@ -27,6 +31,9 @@ from shared.runtime.setup_parts import File, import_file
 SERVICES = ("intake", "router", "sla", "feedback", "workbench")
 DISTRICT = "district"
 ROOT = Path(__file__).resolve().parent.parent
+PARTS = (*ROUTERS_PARTS.values(), *CLOCKS_PARTS.values())
+IMPORTERS = ("chuishao_router", "chuishao_sla")
+SHIPPED = {CALENDAR.name: ROOT / "deploy" / "district" / "calendar.yaml"}
 DISTRICT_MIGRATIONS = ROOT / "shared" / "runtime" / "sql" / "district" / "migrations"
 LOCK = 7_301_199
 
@@ -53,7 +60,7 @@ async def migrate(connection: Any, service: str, password: str) -> list[str]:
 
 
 async def migrate_district(connection: Any) -> list[str]:
-    """Bring the set-up's schema to this release. All services' roles may read it; the router's may add to it."""
+    """Bring the set-up's schema to this release. All services' roles may read it; its importers' may add to it."""
     run = await _bring(
         connection, DISTRICT, {f"{DISTRICT}/{path.name}": path for path in sorted(DISTRICT_MIGRATIONS.glob("*.sql"))}
     )
@@ -62,21 +69,23 @@ async def migrate_district(connection: Any) -> list[str]:
         if await connection.fetchval("select 1 from pg_roles where rolname = $1", role):
             await connection.execute(f'grant usage on schema {DISTRICT} to "{role}"')
             await connection.execute(f'grant select on {DISTRICT}.version, {DISTRICT}.in_force to "{role}"')
-    if await connection.fetchval("select 1 from pg_roles where rolname = 'chuishao_router'"):
-        await connection.execute(f"grant insert on {DISTRICT}.version to chuishao_router")
-        await connection.execute(f"grant insert, update on {DISTRICT}.in_force to chuishao_router")
+    for role in IMPORTERS:
+        if await connection.fetchval("select 1 from pg_roles where rolname = $1", role):
+            await connection.execute(f"grant insert on {DISTRICT}.version to {role}")
+            await connection.execute(f"grant insert, update on {DISTRICT}.in_force to {role}")
     return run
 
 
 async def begin_with(connection: Any, folder: Path) -> list[str]:
     """Put the set-up folder's files in force where nothing is yet, and return what was imported."""
     imported = []
-    for part in PARTS.values():
-        path = folder / part.file
+    for part in PARTS:
+        own = folder / part.file
+        path = own if own.exists() else SHIPPED.get(part.kind.name, own)
         async with connection.transaction():
             await begin_import(connection)
             if path.exists() and await present(connection, part.kind) is None:
-                file = File(text_of(path.read_bytes()), "yaml", part.file)
+                file = File(text_of(path.read_bytes()), "csv" if path.suffix == ".csv" else "yaml", part.file)
                 prepared, _ = await import_file(connection, part, file, "deploy.migrate", "the set-up folder")
                 imported.append(f"{part.kind.name} {prepared.label}")
     return imported

@@ -31,8 +31,8 @@ ACTS = (
 
 @dataclass(slots=True)
 class Life:
-    """One case, fact by fact from `CaseOpened`. `parts` = the assignments in effect and whose they are, `lead`
-    the unit that leads it or was the last to. `held` = how long each unit was answerable.
+    """One case, fact by fact from `CaseOpened`. `parts` = the assignments in effect and whose they are, `given` = all
+    there ever were, `lead` the unit that leads it or was the last to. `held` = how long each unit was answerable.
     """
 
     stage: Stage
@@ -42,6 +42,7 @@ class Life:
     lead: str | None = None
     round: int = 1
     parts: dict[UUID, str] = field(default_factory=dict)
+    given: dict[UUID, str] = field(default_factory=dict)
     ledger: Ledger | None = None
     into: UUID | None = None
     held: Counter[str] = field(default_factory=Counter)
@@ -51,6 +52,7 @@ class Life:
         """One more fact, stated at `at`, and what is wrong with it."""
         self._pass_time(at)
         yield from self._who_has_it(fact)
+        self.given |= self.parts
         yield from self._ledger_of(fact)
         if isinstance(fact, f.CaseClosed | f.CaseWithdrawn):
             yield from self._answered_for(fact)
@@ -126,9 +128,11 @@ class Life:
             case f.CaseHandedOver(assignment_id=UUID() as assignment_id):
                 yield from self._in_its_part(fact.NAME, assignment_id, fact.before)
                 self.parts[assignment_id] = fact.unit
-            case f.CaseWithdrawn() | f.CaseMerged():
+            case f.CaseWithdrawn() | f.CaseMerged() | f.CaseSentToDesk():
                 yield from self._release(fact.released)
                 yield from self._nobody_left(fact.NAME)
+            case f.CaseTimed() if self.given.get(fact.assignment_id) != fact.unit:
+                yield "I4", f"{fact.NAME} is about a part that {fact.unit} never had"
             case f.CaseClosed():
                 yield from self._all_named(fact.NAME, fact.assignments)
             case f.CaseResumed() | f.CaseListed() | f.CaseReprioritised() | f.CaseCorrected():

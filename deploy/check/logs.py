@@ -13,7 +13,19 @@ from deploy.check import units
 from deploy.check.chain import Chain, missing
 from deploy.check.life import Life
 from deploy.check.report import Report, Violation
-from deploy.check.scratch import Fired, Last, Opened, Scratch, Succeeded, Whistle, micros
+from deploy.check.scratch import (
+    Announced,
+    Fired,
+    Given,
+    Last,
+    Limited,
+    Opened,
+    Passed,
+    Scratch,
+    Succeeded,
+    Whistle,
+    micros,
+)
 from deploy.check.source import Head, LogRow
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, Undecodable, decode
@@ -188,6 +200,11 @@ class ShardWalk:
                 self._report.findings[invariant].violate(self._of(row, why))
         if isinstance(fact, f.CaseHandedOver):
             self._scratch.put(Succeeded(row.case_id.bytes, fact.before, fact.unit))
+        if isinstance(fact, f.CaseDispatched | f.CaseReworkOrdered):
+            for made in fact.assignments:
+                self._scratch.put(Given(row.case_id.bytes, made.unit, made.round))
+        if isinstance(fact, f.CaseTimed) and envelope.cause is not None:
+            self._scratch.put(Passed(UUID(envelope.cause).bytes, row.case_id.bytes, row.shard, row.sequence))
         owed = row.sequence <= self._bounds.published
         for expected in units.expected(envelope, fact, row.shard, row.sequence, owed):
             self._scratch.put(expected)
@@ -201,6 +218,9 @@ class ShardWalk:
                 step = 0
             case f.DeadlineEscalated(rung=rung):
                 step = rung
+            case f.DeadlineSet():
+                self._note_limits(row, envelope, fact)
+                return
             case _:
                 return
         self._scratch.put(
@@ -216,6 +236,24 @@ class ShardWalk:
                 row.sequence,
             )
         )
+
+    def _note_limits(self, row: LogRow, envelope: Envelope, fact: f.DeadlineSet) -> None:
+        case_id, owed = row.case_id.bytes, row.sequence <= self._bounds.consumed
+        event = UUID(envelope.id).bytes
+        self._scratch.put(Announced(event, case_id, fact.unit, fact.round, row.shard, row.sequence, owed))
+        for limit in fact.limits:
+            due_at = micros(limit.due_at) if limit.due_at else None
+            self._scratch.put(
+                Limited(
+                    case_id,
+                    fact.unit,
+                    limit.obligation.value,
+                    limit.generation,
+                    due_at,
+                    row.shard,
+                    row.sequence,
+                )
+            )
 
     def _at(self, sequence: int, why: str) -> Violation:
         return Violation(why, service=self._service, shard=self._shard, sequence=sequence)

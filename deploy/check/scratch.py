@@ -110,6 +110,47 @@ class Fired(NamedTuple):
     sequence: int
 
 
+class Limited(NamedTuple):
+    """sla said by when a unit owes something; `due_at` None = it stands still."""
+
+    case_id: bytes
+    unit: str
+    obligation: str
+    generation: int
+    due_at: int | None
+    shard: int
+    sequence: int
+
+
+class Announced(NamedTuple):
+    """One such event of sla. `owed` = the router must have read it."""
+
+    event: bytes
+    case_id: bytes
+    unit: str
+    round: int
+    shard: int
+    sequence: int
+    owed: bool
+
+
+class Passed(NamedTuple):
+    """The router passed on to a unit what that event of sla said."""
+
+    event: bytes
+    case_id: bytes
+    shard: int
+    sequence: int
+
+
+class Given(NamedTuple):
+    """A unit was given a part in a round."""
+
+    case_id: bytes
+    unit: str
+    round: int
+
+
 class Expected(NamedTuple):
     """What a unit must be told because of one event of the router's log."""
 
@@ -157,6 +198,10 @@ TABLES: tuple[type[Any], ...] = (
     Succeeded,
     Deadline,
     Fired,
+    Limited,
+    Announced,
+    Passed,
+    Given,
     Expected,
     Told,
     Buried,
@@ -183,6 +228,10 @@ select * from followed;
 create index heir_case on heir (case_id, before);
 create index deadline_key on deadline (case_id, unit, obligation, generation);
 create index fired_key on fired (case_id, unit, obligation, generation, step);
+create index limited_key on limited (case_id, unit, obligation, generation, sequence);
+create index announced_event on announced (event);
+create index passed_event on passed (event);
+create index given_case on given (case_id, unit, round);
 create index expected_what on expected (event, kind, unit, assignment);
 create index expected_assignment on expected (assignment, kind);
 create index told_what on told (event, kind, unit, assignment);

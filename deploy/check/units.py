@@ -10,7 +10,7 @@ from deploy.check.scratch import Expected, Told, micros
 from deploy.check.source import ASSIGNMENTS, Message
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, Undecodable, decode
-from shared.contracts.vocabulary import CaseList, RequestKind, Role, Urgency
+from shared.contracts.vocabulary import CaseList, LimitCause, RequestKind, Role, Urgency
 
 Saying: TypeAlias = tuple[type[f.AssignmentFact], str, UUID, str]
 """What a unit is told: which fact, which unit, about which assignment, and what it says."""
@@ -55,7 +55,7 @@ def _of_parts(fact: f.CaseFact) -> Iterator[Saying]:
         case f.CaseHandedOver(assignment_id=UUID() as assignment_id, role=Role() as role):
             yield f.AssignmentCreated, fact.unit, assignment_id, _part(role, fact.round)
             yield f.AssignmentReleased, fact.before, assignment_id, ""
-        case f.CaseWithdrawn() | f.CaseMerged():
+        case f.CaseWithdrawn() | f.CaseMerged() | f.CaseSentToDesk():
             yield from _to_each(f.AssignmentReleased, fact.released)
         case f.CaseClosed():
             yield from _to_each(f.AssignmentClosed, fact.assignments)
@@ -73,6 +73,8 @@ def _of_rulings(fact: f.CaseFact) -> Iterator[Saying]:
             yield f.AssignmentRequestRuled, fact.unit, fact.assignment_id, says
             if fact.kind is RequestKind.SUSPENSION and fact.approved:
                 yield from _to_each(f.AssignmentSuspended, fact.assignments, _time(fact.until))
+        case f.CaseTimed():
+            yield f.AssignmentTimed, fact.unit, fact.assignment_id, _limits(fact.cause, fact.limits)
         case f.CaseOverdue(assignment_id=UUID() as assignment_id, unit=str() as unit):
             yield f.AssignmentOverdue, unit, assignment_id, fact.obligation.value
         case f.CaseSupervised(assignment_id=UUID() as assignment_id):
@@ -113,6 +115,12 @@ def _part(role: Role, round_: int) -> str:
 
 def _ruling(kind: RequestKind, approved: bool, share: float | None, until: datetime | None) -> str:
     return " ".join([kind.value, "approved" if approved else "not approved", str(share or ""), _time(until)]).strip()
+
+
+def _limits(cause: LimitCause, limits: Iterable[f.TimeLimit]) -> str:
+    """Every obligation named, with its generation and by when; one without a time stands still."""
+    named = (f"{one.obligation.value} {one.generation} {_time(one.due_at) or 'stands still'}" for one in limits)
+    return " ".join([cause.value, *named])
 
 
 def _change(
@@ -164,6 +172,8 @@ def _says(fact: f.AssignmentFact) -> str:
     match fact:
         case f.AssignmentCreated():
             return _part(fact.role, fact.round)
+        case f.AssignmentTimed():
+            return _limits(fact.cause, fact.limits)
         case f.AssignmentOverdue():
             return fact.obligation.value
         case f.AssignmentChanged():

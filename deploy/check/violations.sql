@@ -147,6 +147,19 @@ select fired.case_id, 'sla' as service, fired.shard, fired.sequence,
 from fired join deadline using (case_id, unit, obligation, generation)
 where fired.step = -1 and fired.fired_at < deadline.warn_at;
 
+-- name: i3_due_as_announced
+-- It is red at the time that was announced last; an older release announced none.
+select fired.case_id, 'sla' as service, fired.shard, fired.sequence,
+       fired.obligation || ' of ' || fired.unit || ', generation ' || fired.generation || ': it was due '
+       || ((fired.due_at - limited.due_at) / 1000.0) || ' ms after the time that was announced' as why
+from fired join limited using (case_id, unit, obligation, generation)
+where fired.step = 0 and fired.due_at <> limited.due_at and limited.sequence = (
+    select max(before.sequence) from limited as before
+    where (before.case_id, before.unit, before.obligation, before.generation)
+        = (fired.case_id, fired.unit, fired.obligation, fired.generation)
+      and before.sequence < fired.sequence and before.due_at is not null
+);
+
 -- name: i3_stated_of_a_deadline
 -- What was stated is what happened to a row, the unit's own or that of its successor (`heir`).
 select case_id, 'sla' as service, shard, sequence,
@@ -243,6 +256,33 @@ where owed and not exists (
     select 1 from told
     where (told.event, told.kind, told.unit, told.assignment, told.says)
         = (expected.event, expected.kind, expected.unit, expected.assignment, expected.says)
+);
+
+-- name: i4_limits_passed_on
+-- By when a unit that had a part in that round owes something, the router passes on, unless the case was withdrawn
+-- meanwhile.
+select announced.case_id, 'sla' as service, announced.shard, announced.sequence,
+       'the router did not pass on by when ' || announced.unit || ' owes what' as why
+from announced
+where announced.owed
+  and (exists (
+          select 1 from given
+          where (given.case_id, given.unit, given.round) = (announced.case_id, announced.unit, announced.round)
+      ) or exists (
+          select 1 from heir where (heir.case_id, heir.unit) = (announced.case_id, announced.unit)
+      ))
+  and not exists (
+      select 1 from last
+      where last.service = 'router' and last.case_id = announced.case_id and last.stage = 'withdrawn'
+  )
+  and not exists (select 1 from passed where (passed.event, passed.case_id) = (announced.event, announced.case_id));
+
+-- name: i4_limits_announced
+-- The router tells units of no limits that the clock did not set.
+select case_id, 'router' as service, shard, sequence, 'it says by when a unit owes what, but the clock did not' as why
+from passed
+where not exists (
+    select 1 from announced where (announced.event, announced.case_id) = (passed.event, passed.case_id)
 );
 
 -- name: i4_nothing_from_nowhere

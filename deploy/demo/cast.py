@@ -180,7 +180,7 @@ class Cast:
                 await self.report(case_id, fact.unit, refusal)
                 return
             elif self._is_late(case_id, fact):
-                await self._let_time_pass(case_id)
+                await self._let_time_pass(case_id, fact.unit)
         await self._work(case_id, fact.unit)
 
     def _play(self, case_id: UUID, fact: f.AssignmentCreated) -> Play | None:
@@ -220,13 +220,17 @@ class Cast:
             return False
         return case_id not in self._refusals and self._habits.critical_unit_is_late.strikes()
 
-    async def _let_time_pass(self, case_id: UUID) -> None:
-        """Until it is overdue, until the ladder begins, or until the unit is put under supervision."""
-        until: type[f.CaseFact] = f.CaseOverdue
-        if self._habits.late_unit_waits_for_the_ladder.strikes():
-            supervision = self._habits.late_unit_waits_for_supervision.strikes()
-            until = f.CaseSupervised if supervision else f.CaseEscalated
-        await self.sight.until(case_id, lambda seen: seen.facts[until] > 0)
+    async def _let_time_pass(self, case_id: UUID, unit: str) -> None:
+        """Until it is overdue, until the ladder begins, or until the unit is put under supervision, or relieved."""
+        habits = self._habits
+        if not habits.late_unit_waits_for_the_ladder.strikes():
+            await self.sight.until(case_id, lambda seen: seen.facts[f.CaseOverdue] > 0)
+        elif not habits.late_unit_waits_for_supervision.strikes():
+            await self.sight.until(case_id, lambda seen: seen.facts[f.CaseEscalated] > 0)
+        elif not habits.late_unit_waits_to_be_relieved.strikes():
+            await self.sight.until(case_id, lambda seen: seen.facts[f.CaseSupervised] > 0)
+        else:
+            await self.sight.until(case_id, lambda seen: unit not in seen.parts)
 
     async def _work(self, case_id: UUID, unit: str, caseseq: int = 0) -> None:
         """Sign in, get in touch, finish; what was done before is not done again. Whoever leaves puts it down."""

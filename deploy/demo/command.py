@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -114,21 +115,21 @@ def demo(
 
 def _play(wanted: Wanted) -> dict[str, Any]:
     # The rehearsal has its own limits of seconds; what else the environment says goes on.
-    environment = dict(os.environ) | {"CHUISHAO_POLICY_FILE": str(POLICY), "CHUISHAO_SETUP": str(SETUP)}
     output = wanted.folder.absolute()
+    setup = _rehearsal_setup(output)
+    environment = dict(os.environ) | {"CHUISHAO_SETUP": str(setup)}
     stack = LocalStack(
         output.with_name(f"{output.name}-stack"),
         environment=environment,
         console=Console(stderr=True, quiet=console.quiet),
     )
-    output.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     console.print("Starting Kafka, PostgreSQL and the five services …")
     stack.erase()
     try:
         stack.start()
         started = time.monotonic() - began
-        report = asyncio.run(_rehearse(stack, wanted, started))
+        report = asyncio.run(_rehearse(stack, wanted, setup, started))
         (output / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         return report
     finally:
@@ -136,9 +137,17 @@ def _play(wanted: Wanted) -> dict[str, Any]:
             stack.stop()
 
 
-async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dict[str, Any]:
+def _rehearsal_setup(output: Path) -> Path:
+    """The district's set-up with limits of seconds, in a folder of its own."""
+    setup = output / "setup"
+    shutil.copytree(SETUP, setup, dirs_exist_ok=True)
+    shutil.copyfile(POLICY, setup / "policy.yaml")
+    return setup
+
+
+async def _rehearse(stack: LocalStack, wanted: Wanted, setup: Path, started_in: float) -> dict[str, Any]:
     where = stack.addresses
-    tree = read_units(SETUP / "units.yaml")
+    tree = read_units(setup / "units.yaml")
     doors = Doors(dict(where.services), stack.environment()["CHUISHAO_SIGNING_KEY"], stack.hotline_key)
     rehearsal = Rehearsal(
         doors, tree, KafkaSettings(bootstrap=where.kafka_bootstrap), wanted.folder / "accepted.jsonl", wanted.per_second
@@ -148,7 +157,7 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dic
     if total is not None:
         rehearsal.change = partial(
             reform,
-            setup=SETUP,
+            setup=setup,
             fed=lambda: tally.accepted / total,
             all_given=lambda: tally.accepted >= total and tally.all_given,
         )
@@ -166,6 +175,7 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dic
                 await rehearsal.run(feed, [as_csv([BAD_ROW])], watcher.drained)
             else:
                 await rehearsal.run(None, in_parts(wanted.input), watcher.drained)
+            tally.branches["digests"] = await _count_digests(doors)
         finally:
             showing.cancel()
             if killer is not None:
@@ -189,6 +199,15 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, started_in: float) -> dic
         report["branches_missing"] = missing
         report["passed"] = report["passed"] and not missing
     return report
+
+
+async def _count_digests(doors: Doors) -> int:
+    """How many notices went out that gathered more than one thing."""
+    gathered, after = 0, 0
+    while page := (await doors.get("sla", f"/notices?after={after}", doors.operator()))["digests"]:
+        gathered += sum(len(one["entries"]) > 1 for one in page)
+        after = page[-1]["number"]
+    return gathered
 
 
 class _Watcher:

@@ -33,6 +33,7 @@ class Habits:
     critical_unit_is_late: Habit = field(default_factory=lambda: Habit(2, 0))
     late_unit_waits_for_the_ladder: Habit = field(default_factory=lambda: Habit(2, 1))
     late_unit_waits_for_supervision: Habit = field(default_factory=lambda: Habit(2, 1))
+    late_unit_waits_to_be_relieved: Habit = field(default_factory=lambda: Habit(2, 0))
     check_fails: Habit = field(default_factory=lambda: Habit(11, 4))
     resident_is_not_satisfied: Habit = field(default_factory=lambda: Habit(9, 3))
     resident_stays_silent: Habit = field(default_factory=lambda: Habit(14, 6))

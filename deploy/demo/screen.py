@@ -42,6 +42,7 @@ WORDS = {
     "milestone_reached": "节点完成 milestone",
     "supervised_by_hub": "督办 supervised",
     "supervised_by_clock": "超期督办 by the clock",
+    "taken_over": "提级办理 taken over",
     "supervision_ended": "督办解除 supervision ended",
     "raised": "提高紧急程度 raised",
     "corrected": "更正 corrected",
@@ -53,6 +54,12 @@ WORDS = {
     "merged_answered": "并案答复 answered",
     "rules_changed": "新规则派单 new rules",
     "handed_over": "机构调整承接 handed over",
+    "due_times_told": "限时告知 due times told",
+    "limit_of_its_own": "例外时限 its own limit",
+    "limits_changed": "新限时规则 new limits",
+    "limits_applied": "适用于在办 applied",
+    "provisional": "暂定时限 provisional",
+    "year_published": "新年度重算 year published",
     "check_failed_rework": "核查不过返工 rework",
     "unsatisfied_reopened": "不满意重办 reopened",
     "rated": "评单 rated",
@@ -66,6 +73,7 @@ WORDS = {
     "hotline_csv": "12345 文件 file",
     "repeat_recognised": "重复识别 repeat",
     "bad_row_reported": "坏行退回 bad row",
+    "digests": "汇总通知 digests",
 }
 
 

@@ -69,7 +69,7 @@ class Seen:
                 self.parts.pop(unit, None)
             case f.CaseHandedOver(assignment_id=UUID(), before=before, unit=unit) if before in self.parts:
                 self.parts[unit] = self.parts.pop(before)
-            case f.CaseWithdrawn() | f.CaseMerged():
+            case f.CaseSentToDesk() | f.CaseWithdrawn() | f.CaseMerged():
                 self.parts = {}
 
     def _part(self, made: f.AssignmentMade) -> Part:

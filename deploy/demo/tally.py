@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from deploy.demo.reform import RULES_VERSION
+from deploy.demo.reform import POLICY_VERSION, RULES_VERSION
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope
 from shared.contracts.lifecycle import STAGES
@@ -15,6 +15,7 @@ from shared.contracts.vocabulary import (
     CaseList,
     DispatchCause,
     Level,
+    LimitCause,
     RequestKind,
     ResumeCause,
     ReworkCause,
@@ -70,6 +71,10 @@ PLAYED: dict[str, tuple[Plays, ...]] = {
     "milestone_reached": ((f.CaseMilestoneReached, always),),
     "supervised_by_hub": ((f.CaseSupervised, lambda fact: fact.actor.kind is ActorKind.STAFF),),
     "supervised_by_clock": ((f.CaseSupervised, lambda fact: fact.actor.kind is ActorKind.CLOCK),),
+    "taken_over": (
+        (f.CaseDispatched, lambda fact: fact.cause is DispatchCause.ESCALATED),
+        (f.CaseSentToDesk, lambda fact: bool(fact.released)),
+    ),
     "supervision_ended": ((f.CaseSupervisionEnded, always),),
     "raised": ((f.CaseReprioritised, always),),
     "corrected": ((f.CaseCorrected, always),),
@@ -81,6 +86,19 @@ PLAYED: dict[str, tuple[Plays, ...]] = {
     "merged_answered": ((f.CaseAnswered, always),),
     "rules_changed": ((f.CaseDispatched, lambda fact: fact.reason.version == RULES_VERSION),),
     "handed_over": ((f.CaseHandedOver, lambda fact: fact.assignment_id is not None),),
+    "due_times_told": ((f.CaseTimed, always),),
+    "limit_of_its_own": ((f.DeadlineSet, lambda fact: any("exceptions" in limit.basis for limit in fact.limits)),),
+    "limits_changed": (
+        (
+            f.DeadlineSet,
+            lambda fact: (
+                fact.cause is LimitCause.CASE and any(limit.policy_version == POLICY_VERSION for limit in fact.limits)
+            ),
+        ),
+    ),
+    "limits_applied": ((f.DeadlineSet, lambda fact: fact.cause is LimitCause.POLICY),),
+    "provisional": ((f.DeadlineSet, lambda fact: any(limit.provisional for limit in fact.limits)),),
+    "year_published": ((f.DeadlineSet, lambda fact: fact.cause is LimitCause.CALENDAR),),
     "check_failed_rework": ((f.CaseReworkOrdered, lambda fact: fact.cause is ReworkCause.CHECK_FAILED),),
     "unsatisfied_reopened": ((f.CaseReworkOrdered, lambda fact: fact.cause is ReworkCause.RESIDENT_UNSATISFIED),),
     "rated": ((f.FeedbackUnitRated, always),),
@@ -93,8 +111,8 @@ PLAYED: dict[str, tuple[Plays, ...]] = {
 }
 """Which fact plays which branch."""
 
-BRANCHES = (*PLAYED, "hotline_json", "hotline_csv", "repeat_recognised", "bad_row_reported")
-"""All that a rehearsal must have played; the last four are counted at the doors."""
+BRANCHES = (*PLAYED, "hotline_json", "hotline_csv", "repeat_recognised", "bad_row_reported", "digests")
+"""All that a rehearsal must have played; the last five are counted at the doors."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """docs/reference/openapi: an OpenAPI 3.1 description of each service's HTTP doors, made without a database."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 from fastapi import FastAPI
@@ -10,7 +11,7 @@ from services.feedback import main as feedback
 from services.intake import main as intake
 from services.router import api as router
 from services.router.setup_api import setup_routes
-from services.sla import api as sla
+from services.sla import main as sla
 from shared.runtime.admin import admin_routes
 from shared.runtime.district import Setup
 from shared.runtime.running import Running
@@ -35,7 +36,7 @@ def doors() -> Mapping[str, Callable[[FastAPI, Running[Any]], None]]:
     return {
         "intake": lambda app, _: intake.add_routes(app),
         "router": _router,
-        "sla": sla.routes,
+        "sla": partial(sla.doors, Setup(), cast(Any, None)),
         "feedback": feedback.routes(cast(Any, None)),
     }
 

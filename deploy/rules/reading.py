@@ -1,6 +1,6 @@
 """What the commands about rules work with: rules and units in force or in a folder, and cases out of history."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from services.intake.setup import read_catalogue
 from services.router.domain.routing.rules import Rules, from_json, parse_rules
 from services.router.domain.routing.what_if import Past
 from shared.contracts import units_json
-from shared.contracts.faults import SetupInvalid
+from shared.contracts.faults import Fault, SetupInvalid
 from shared.contracts.units import UnitTree
 from shared.contracts.units_file import text_of
 from shared.runtime.setup_files import read_units
@@ -36,7 +36,7 @@ class Source:
 
     def tree(self) -> UnitTree:
         if self.setup is not None:
-            return _read_or_end(self.setup / "units.yaml", read_units)
+            return read_or_end(self.setup / "units.yaml", read_units)
         return units_json.from_json(orjson.dumps(ask("GET", "router", "/district/units", self.folder)))
 
     def rules(self, tree: UnitTree, file: Path | None = None) -> Rules:
@@ -88,20 +88,23 @@ class History:
 
 def read_rules(file: Path, tree: UnitTree) -> Rules:
     """The rules of a file. Faults end the command, each in a row."""
-    return _read_or_end(file, lambda path: parse_rules(text_of(path.read_bytes()), tree, path.name))
+    return read_or_end(file, lambda path: parse_rules(text_of(path.read_bytes()), tree, path.name))
 
 
-def _read_or_end(file: Path, read: Callable[[Path], T]) -> T:
+def read_or_end(file: Path, read: Callable[[Path], T]) -> T:
+    """What is read from a file. Faults end the command, each in a row."""
     try:
         return read(file)
     except SetupInvalid as invalid:
         typer.echo(f"chuishao: {file}: {len(invalid.faults)} fault(s) 处错误", err=True)
-        show_faults(
-            [
-                {"line": one.line, "entry": one.entry, "field": one.field, "why_zh": one.zh, "why_en": one.en}
-                for one in invalid.faults
-            ]
-        )
+        show_faults(rows(invalid.faults))
     except OSError as error:
         typer.echo(f"chuishao: {file}: {error.strerror}", err=True)
     raise typer.Exit(1)
+
+
+def rows(faults: Iterable[Fault]) -> list[dict[str, Any]]:
+    """Faults as `show_faults` takes them."""
+    return [
+        {"line": one.line, "entry": one.entry, "field": one.field, "why_zh": one.zh, "why_en": one.en} for one in faults
+    ]

@@ -26,6 +26,7 @@ Event = dict[str, Any]
 
 
 CREATED = "cn.chuishao.assignment.created.v1"
+TIMED = "cn.chuishao.assignment.timed.v1"
 
 
 class Handled:
@@ -64,6 +65,10 @@ class Desk:
                 self.report(event, "progressed", {"note": note, "contacted": True}),
                 self.report(event, "done", {"result": result, "evidence": []}),
             ]
+        if kind == TIMED:
+            for limit in told["limits"]:
+                log.info("%s %s %s", told["number"], limit["obligation"], by_when(limit))
+            return []
         # released, kept, overdue, closed, and kinds that later releases add: take note, answer nothing.
         log.info("%s %s", told.get("number"), kind)
         return []
@@ -122,6 +127,14 @@ class Department:
             value = json.dumps(report, ensure_ascii=False).encode()
             await self._producer.send_and_wait(self._reports, value, key=report["subject"].encode())
         self._handled.add(key)  # after the reports are safe; a crash in between repeats them under their ids
+
+
+def by_when(limit: Event) -> str:
+    """In words: until when it is owed, in local time; what stands still has no such time until it goes on."""
+    if limit["due_at"] is None:
+        return f"stands still, {limit['left']:.0f} s left"
+    due = datetime.fromisoformat(limit["due_at"]).astimezone().isoformat(timespec="minutes")
+    return f"by {due}" + (" (provisional)" if limit["provisional"] else "")
 
 
 def counts_once_as(event: Event) -> str:

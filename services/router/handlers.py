@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import wraps
 from typing import TypeAlias, TypeVar
 
-from services.router.domain import assignments, merging, opening, succession, verdicts
+from services.router.domain import assignments, ladder, limits, merging, opening, succession, verdicts
 from services.router.domain.case import Case
 from services.router.domain.commands import Command
 from services.router.domain.decisions import nothing, refused
@@ -89,6 +89,11 @@ def conclude_case(district: District, case: Case, item: Input[f.FeedbackConclude
 
 
 @about_a_case
+def record_limits(_: District, case: Case, item: Input[f.DeadlineSet], now: datetime) -> Decision[Case]:
+    return limits.timed(case, item.message, now)
+
+
+@about_a_case
 def record_overdue(_: District, case: Case, item: Input[f.DeadlineOverdue], now: datetime) -> Decision[Case]:
     return verdicts.overdue(case, item.message, now)
 
@@ -97,7 +102,7 @@ def record_overdue(_: District, case: Case, item: Input[f.DeadlineOverdue], now:
 def record_escalation(
     district: District, case: Case, item: Input[f.DeadlineEscalated], now: datetime
 ) -> Decision[Case]:
-    return verdicts.escalate(case, item.message, district, now)
+    return ladder.escalate(case, item.message, district, now)
 
 
 @about_a_case

@@ -74,6 +74,7 @@ HANDLERS: dict[type, Callable[..., Decision[Case]]] = {
     merging.Followed: h.follow,
     succession.HandOver: h.hand_over,
     # from sla
+    f.DeadlineSet: h.record_limits,
     f.DeadlineOverdue: h.record_overdue,
     f.DeadlineEscalated: h.record_escalation,
     # from feedback
@@ -82,7 +83,6 @@ HANDLERS: dict[type, Callable[..., Decision[Case]]] = {
 }
 
 PASSED_OVER: dict[type, Handler] = {
-    f.DeadlineSet: ignore,
     f.DeadlineWarned: ignore,  # a warning changes nothing about the case
     f.FeedbackUnitRated: ignore,  # counts in the verdict that follows
     f.FeedbackResidentAnswered: ignore,

@@ -32,13 +32,16 @@ def _for_units(fact: f.CaseFact) -> Iterator[f.AssignmentFact]:
     match fact:
         case f.CaseDispatched() | f.CaseReworkOrdered() | f.CaseHandedOver(assignment_id=UUID()):
             yield from _of_parts(fact)
-        case f.CaseRefusalRuled() | f.CaseRequestRuled() | f.CaseOverdue() | f.CaseSupervised():
+        case f.CaseRefusalRuled() | f.CaseRequestRuled() | f.CaseTimed() | f.CaseOverdue() | f.CaseSupervised():
             yield from _of_one_unit(fact)
         case f.CaseListed() | f.CaseResumed() | f.CaseReprioritised() | f.CaseCorrected():
             yield from _of_all_units(fact)
         case f.CaseWithdrawn() | f.CaseMerged():
             for made in fact.released:
                 yield _released(fact, made, fact.reason)
+        case f.CaseSentToDesk():
+            for made in fact.released:
+                yield _released(fact, made, fact.reason.zh)
         case f.CaseClosed():
             for made in fact.assignments:
                 yield f.AssignmentClosed(assignment_id=made.assignment_id, number=fact.number, unit=made.unit)
@@ -72,7 +75,7 @@ def _of_parts(fact: f.CaseDispatched | f.CaseReworkOrdered | f.CaseHandedOver) -
 
 
 def _of_one_unit(
-    fact: f.CaseRefusalRuled | f.CaseRequestRuled | f.CaseOverdue | f.CaseSupervised,
+    fact: f.CaseRefusalRuled | f.CaseRequestRuled | f.CaseTimed | f.CaseOverdue | f.CaseSupervised,
 ) -> Iterator[f.AssignmentFact]:
     match fact:
         case f.CaseRefusalRuled():
@@ -92,6 +95,14 @@ def _of_one_unit(
             if fact.approved and fact.kind is RequestKind.SUSPENSION and fact.until is not None:
                 for made in fact.assignments:
                     yield _suspended(fact, made, fact.until, fact.reason)
+        case f.CaseTimed():
+            yield f.AssignmentTimed(
+                assignment_id=fact.assignment_id,
+                number=fact.number,
+                unit=fact.unit,
+                cause=fact.cause,
+                limits=fact.limits,
+            )
         case f.CaseOverdue(assignment_id=UUID() as assignment_id, unit=str() as unit):
             yield f.AssignmentOverdue(
                 assignment_id=assignment_id,

@@ -18,7 +18,7 @@ class Agenda:
     """`floors`: up to there, everything of a shard is known to be taken; looks start from it (the watermark).
 
     Without one they would wade through all that was ever taken while an old snapshot keeps it from being
-    cleaned up. `horizon` = up to where the last look ahead was complete.
+    cleaned up. `horizon` = up to where the last look ahead was complete, or will be when it comes back.
     """
 
     def __init__(self) -> None:
@@ -39,11 +39,18 @@ class Agenda:
         if at <= self.horizon and self._push(shard, at):
             self.changed.set()
 
+    def looking(self, until: datetime) -> None:
+        """A look ahead is on its way: what is written up to there meanwhile, it may not see."""
+        self.horizon = max(self.horizon, until)
+
     def extend(self, found: Iterable[tuple[datetime, int]], horizon: datetime) -> None:
-        """What a look ahead has found; it was complete up to the horizon."""
-        for at, shard in found:
-            self._push(shard, at)
+        """What a look ahead has found; it was complete up to the horizon.
+
+        It may be taken already, or lie before a floor that was set while the look was on its way.
+        """
         self.horizon = horizon
+        for at, shard in found:
+            self.note(shard, at)
 
     # --- what comes out
 
@@ -68,11 +75,6 @@ class Agenda:
         for shard in shards:
             noted = self._noted.get(shard)
             self._floors[shard] = until if noted is None or noted > until else noted - _TICK
-
-    def forget_floors(self, shards: Collection[int]) -> None:
-        """The next look at these shards takes nothing for granted."""
-        for shard in shards:
-            self._floors.pop(shard, None)
 
     def drop(self, shards: Collection[int]) -> None:
         """These shards are another process's now."""

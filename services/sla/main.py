@@ -2,28 +2,36 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
+
+from fastapi import FastAPI
 
 from services.sla import api, handlers
 from services.sla.agenda import Agenda
 from services.sla.clockwatch import ClockWatch
 from services.sla.domain import clock
-from services.sla.domain.calendars import Calendars
 from services.sla.domain.clock import DeadlineReached
 from services.sla.domain.clock_state import ClockState
-from services.sla.domain.policy import Policies, read_policy
+from services.sla.domain.reckoning import Reckoning
 from services.sla.domain.rules import Rules
 from services.sla.handlers import on
+from services.sla.notices import notifying
+from services.sla.notices_api import notice_routes
+from services.sla.reckonings import reckon_what_was_asked
+from services.sla.reckonings_api import reckoning_routes
 from services.sla.settings import SlaSettings
-from services.sla.store import ClockStates, PostgresDeadlines
+from services.sla.setup import PARTS, RulesInForce, make_setup
+from services.sla.store import Claims, ClockStates, PostgresDeadlines
 from services.sla.timer import Timer
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES
 from shared.runtime.consumer import Consumer
 from shared.runtime.decision import Decision
-from shared.runtime.district import UNITS, Kind, Setup
+from shared.runtime.district import Setup
 from shared.runtime.running import Running
 from shared.runtime.service import Handler, Service, ignore, run
+from shared.runtime.setup_door import setup_routes
 
 HANDLERS: dict[type, Callable[..., Decision[ClockState]]] = {
     f.CaseOpened: handlers.first(clock.opened),
@@ -53,6 +61,7 @@ HANDLERS: dict[type, Callable[..., Decision[ClockState]]] = {
     f.CaseClosed: on(clock.closed),
     f.CaseArchived: on(clock.archived),
     DeadlineReached: handlers.reached,
+    Reckoning: handlers.reckoned,
 }
 READ_PAST: tuple[type[f.CaseFact], ...] = (
     f.CaseOverdue,
@@ -70,13 +79,6 @@ CAUGHT_UP_MESSAGES = 500
 """Fewer unread facts than one batch holds: they are decided before the next deadline is."""
 
 
-def rules(settings: SlaSettings) -> Kind[Rules]:
-    """What deadlines are reckoned by: the units in force, and the policy. Raises `PolicyInvalid` naming the field."""
-    file = settings.policy_file or settings.setup / "policy.yaml"
-    policy = read_policy(file.read_text(encoding="utf-8"), str(file))
-    return Kind(UNITS.name, lambda stored: Rules(Policies(policy), UNITS.read(stored), Calendars()))
-
-
 def handlers_by(given: Callable[[], Rules]) -> dict[type, Handler]:
     """The map, with the rules in force handed to every function in it."""
 
@@ -88,22 +90,33 @@ def handlers_by(given: Callable[[], Rules]) -> dict[type, Handler]:
 
 
 def service(settings: SlaSettings) -> Service[ClockState]:
-    agenda = Agenda()
-    kind = rules(settings)
-    setup = Setup(kind)
+    agenda, claims, setup = Agenda(), Claims(), make_setup()
+    given = RulesInForce(setup)
     return Service(
         name="sla",
         topic=DEADLINES,
-        handlers=handlers_by(partial(setup.current, kind)),
-        states=ClockStates(agenda),
+        handlers=handlers_by(given),
+        states=ClockStates(agenda, claims),
         reads=(CASES,),
-        routes=api.routes,
-        tasks=(timer(settings, agenda),),
+        routes=partial(doors, setup, given),
+        tasks=(
+            timer(settings, agenda, claims),
+            notifying(given, timedelta(days=settings.notice_days)),
+            partial(reckon_what_was_asked, setup, given),
+        ),
         setup=setup,
     )
 
 
-def timer(settings: SlaSettings, agenda: Agenda) -> Callable[[Running[ClockState]], Awaitable[None]]:
+def doors(setup: Setup, given: Callable[[], Rules], app: FastAPI, running: Running[ClockState]) -> None:
+    """Add every door of sla."""
+    api.routes(app, running, given)
+    setup_routes(app, running, setup, PARTS)
+    reckoning_routes(app, running, setup, given)
+    notice_routes(app, running, given)
+
+
+def timer(settings: SlaSettings, agenda: Agenda, claims: Claims) -> Callable[[Running[ClockState]], Awaitable[None]]:
     """The task that fires deadlines of the shards this process relays, which are those it reads."""
 
     async def fire(running: Running[ClockState]) -> None:
@@ -111,7 +124,7 @@ def timer(settings: SlaSettings, agenda: Agenda) -> Callable[[Running[ClockState
         watch = ClockWatch(settings.clock_jump_seconds, settings.clock_settle_seconds, monotonic)
         await Timer(
             road=running.road,
-            deadlines=PostgresDeadlines(running.pool),
+            deadlines=PostgresDeadlines(running.pool, claims),
             agenda=agenda,
             watch=watch,
             monotonic=monotonic,

@@ -1,9 +1,9 @@
 """The in-memory twin of `store.py`: the same ports over the runtime's in-memory store."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from services.sla.agenda import Agenda
@@ -52,16 +52,8 @@ class MemoryDeadlines:
         return found[:most]
 
     async def claim(
-        self,
-        transaction: MemoryTransaction,
-        floors: Mapping[int, datetime],
-        now: datetime,
-        most: int,
-        put_off: timedelta,
+        self, transaction: MemoryTransaction, floors: Mapping[int, datetime], now: datetime, most: int
     ) -> list[Found]:
-        due = list(_waiting(transaction.tables, floors, now))[:most]
-        for _, case_id, deadline in due:
-            _put_off(transaction.tables, case_id, deadline, now + put_off)
         return [
             Found(
                 case_id,
@@ -73,8 +65,14 @@ class MemoryDeadlines:
                     at=at,
                 ),
             )
-            for at, case_id, deadline in due
+            for at, case_id, deadline in list(_waiting(transaction.tables, floors, now))[:most]
         ]
+
+    async def put_off(self, transaction: MemoryTransaction, found: Sequence[Found], until: datetime) -> None:
+        names = {(one.case_id, one.reached.unit, one.reached.obligation, one.reached.generation) for one in found}
+        for case_id, deadline in list(_all(transaction.tables)):
+            if (case_id, deadline.unit, deadline.obligation, deadline.generation) in names:
+                _put_off(transaction.tables, case_id, deadline, until)
 
     async def count_live(self) -> dict[tuple[str, str], int]:
         return dict(

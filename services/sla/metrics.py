@@ -25,3 +25,25 @@ POSTPONED = Counter(
     "chuishao_timer_postponed_total",
     "Deadlines put off because taking their step failed (alarm: each is a fault of ours).",
 )
+NOTICES_WAITING = Gauge(
+    "chuishao_notices_waiting",
+    "Steps of deadlines that people are still to be told of, one for each recipient. Counted once a minute.",
+)
+NOTICES_OLDEST = Gauge(
+    "chuishao_notices_oldest_seconds",
+    "How long the oldest of them waits. A night or a holiday is ordinary, more than 14 days is a fault (alarm).",
+)
+NOTICES_UNREADABLE = Counter(
+    "chuishao_notices_unreadable_total",
+    "Steps in the log that nobody was told of because they could not be read (alarm: each is a fault of ours).",
+)
+DIGESTS = Counter(
+    "chuishao_notice_digests_total",
+    "Digests released: what one recipient was told at once.",
+    ["post"],
+)
+DIGEST_ENTRIES = Histogram(
+    "chuishao_notice_digest_entries",
+    "How many steps of deadlines a digest tells of.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 500, 1000, 5000, 20000),
+)

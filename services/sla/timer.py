@@ -1,12 +1,14 @@
 """Takes deadlines' steps when their time comes: once, never early, whoever does it.
 
-Owning a shard only spreads the load. That a step is taken once is the database's doing: one conditional
-update under the lock of the shard's head, in the transaction that appends the fact to the log. Sleeping goes
-by monotonic intervals, so no service's clock has a say; what is due is what the database says is due.
+Owning a shard only spreads the load. That a step is taken once is the database's doing: what is due is read, and
+taken by one conditional update, under the lock of the shard's head, in the transaction that appends the fact to the
+log. Sleeping goes by monotonic intervals, so no service's clock has a say; what is due is what the database says is
+due.
 """
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,12 +18,13 @@ from uuid import UUID
 import structlog
 
 from services.sla import metrics
-from services.sla.agenda import Agenda
+from services.sla.agenda import BEGINNING, Agenda
 from services.sla.clockwatch import ClockWatch
 from services.sla.domain.clock import DeadlineReached
 from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import RED, YELLOW
-from shared.contracts.topics import SHARDS
+from shared.contracts.topics import SHARDS, shard_of
+from shared.runtime import failpoints
 from shared.runtime.decision import Fate, FromTimer, Input, Outcome
 from shared.runtime.road import Road
 
@@ -38,6 +41,10 @@ SETTLE_SECONDS = 2.0
 PATIENCE_SECONDS = 10.0
 """How long firing waits for a reader that is behind: what it has not read may say that it was met in time."""
 PUT_OFF = timedelta(minutes=1)
+CROWD = 100
+"""Steps at once from which on half of the shards are decided while the database works on the other half."""
+MEASURED_PART = 20
+"""Counting what runs takes a twentieth of the time at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,12 @@ class Deadlines(Protocol):
         """When steps are due and in which shards, the earliest ones."""
         ...
 
-    async def claim(
-        self, transaction: Any, floors: Mapping[int, datetime], now: datetime, most: int, put_off: timedelta
-    ) -> list[Found]:
-        """Take what is due, oldest first; each is put off for so long unless its step is taken."""
+    async def claim(self, transaction: Any, floors: Mapping[int, datetime], now: datetime, most: int) -> list[Found]:
+        """What is due, oldest first. The heads' locks keep everybody else from it until the transaction ends."""
+        ...
+
+    async def put_off(self, transaction: Any, found: Sequence[Found], until: datetime) -> None:
+        """Leave these for later, as far as they still wait for the same step."""
         ...
 
     async def count_live(self) -> dict[tuple[str, str], int]:
@@ -98,25 +107,33 @@ class Timer:
         self._behind_since: float | None = None
         self._look_again_at = 0.0
         self._sweep_at = 0.0
+        self._looking: asyncio.Task[None] | None = None
         self._most = MOST_AT_ONCE
+        self._crowded = False
 
     async def run(self) -> None:
         """Serve until cancelled; survives the store being away."""
-        while True:
-            self._agenda.changed.clear()
-            try:
-                delay = await self.turn()
-            except Exception as error:
-                if not self._road.store.is_transient(error):
-                    raise
-                logger.warning("timer interrupted", error=repr(error))
-                delay = TICK_SECONDS
-            if delay > 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._agenda.changed.wait(), delay)
+        measuring = asyncio.create_task(self._measure())
+        try:
+            while True:
+                self._agenda.changed.clear()
+                try:
+                    delay = await self.turn()
+                except Exception as error:
+                    if not self._road.store.is_transient(error):
+                        raise
+                    logger.warning("timer interrupted", error=repr(error))
+                    delay = TICK_SECONDS
+                if delay > 0:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._agenda.changed.wait(), delay)
+        finally:
+            measuring.cancel()
+            if self._looking is not None:
+                self._looking.cancel()
 
     async def turn(self) -> float:
-        """Take what is due now, at most one batch. Returns after how many seconds to come again (0 = at once)."""
+        """Take what is due now, at most a batch or two. Returns after how many seconds to come again (0 = at once)."""
         ours = self._ours()
         await self._look(ours)
         if not self._watch.trusted:
@@ -127,7 +144,7 @@ class Timer:
         assert now is not None, "looking has read the clock"
         due = self._agenda.due(now, ours)
         if due:
-            await self._take(due)
+            await self._take_all(due)
             return 0.0
         next_at = self._agenda.next_at(ours)
         return TICK_SECONDS if next_at is None else min(TICK_SECONDS, (next_at - now).total_seconds())
@@ -156,21 +173,42 @@ class Timer:
     # --- looking ahead
 
     async def _look(self, ours: Collection[int]) -> None:
+        """Look ahead when it is time to. What is due meanwhile does not wait until that is done."""
+        if self._looking is None:
+            monotonic = self._monotonic()
+            sweeps = monotonic >= self._sweep_at
+            if not sweeps and monotonic < self._look_again_at:
+                return
+            if sweeps:
+                self._sweep_at = monotonic + SWEEP_SECONDS
+            self._look_again_at = monotonic + SWEEP_SECONDS
+            floors = dict.fromkeys(self._held_since, BEGINNING) if sweeps else self._agenda.floors(self._held_since)
+            self._looking = asyncio.create_task(self._look_ahead(floors))
+        looking = self._looking
+        await asyncio.wait({looking}, timeout=self._until_due(ours))
+        if looking.done():
+            self._looking = None
+            await looking
+
+    def _until_due(self, ours: Collection[int]) -> float | None:
+        """How many seconds there are until something is due, as far as is known; None = nothing is."""
+        now, next_at = self._watch.now(), self._agenda.next_at(ours)
+        return None if now is None or next_at is None else max(0.0, (next_at - now).total_seconds())
+
+    async def _look_ahead(self, floors: Mapping[int, datetime]) -> None:
         """Fill the agenda for the next ten minutes, half of them early; now and then from the beginning."""
-        monotonic = self._monotonic()
-        if monotonic >= self._sweep_at:
-            self._sweep_at = monotonic + SWEEP_SECONDS
+        try:
+            now = await self._read_clock()
+            until = now + LOOK_AHEAD
+            self._agenda.looking(until)
+            found = await self._deadlines.look_ahead(floors, until, MOST_AHEAD)
+        except BaseException:
             self._look_again_at = 0.0
-            self._agenda.forget_floors(self._held_since)
-            await self._measure()
-        if monotonic < self._look_again_at:
-            return
-        now = await self._read_clock()
-        until = now + LOOK_AHEAD
-        found = await self._deadlines.look_ahead(self._agenda.floors(self._held_since), until, MOST_AHEAD)
+            raise
         horizon = until if len(found) < MOST_AHEAD else found[-1][0]
         self._agenda.extend(found, horizon)
-        self._look_again_at = monotonic + max(TICK_SECONDS / 10, (horizon - now).total_seconds() / 2)
+        ahead = max(TICK_SECONDS / 10, (horizon - now).total_seconds() / 2)
+        self._look_again_at = min(self._look_again_at, self._monotonic() + ahead)
 
     async def _read_clock(self) -> datetime:
         earliest = self._monotonic()
@@ -179,13 +217,30 @@ class Timer:
         return now
 
     async def _measure(self) -> None:
-        for (obligation, state), number in (await self._deadlines.count_live()).items():
-            metrics.LIVE.labels(obligation, state).set(number)
+        """Count what runs, again and again. It is for people to see: whatever fails, firing goes on."""
+        while True:
+            began = self._monotonic()
+            try:
+                for (obligation, state), number in (await self._deadlines.count_live()).items():
+                    metrics.LIVE.labels(obligation, state).set(number)
+            except Exception as error:  # noqa: BLE001
+                logger.warning("deadlines could not be counted", error=repr(error))
+            await asyncio.sleep(max(SWEEP_SECONDS, MEASURED_PART * (self._monotonic() - began)))
 
     # --- taking
 
-    async def _take(self, shards: Collection[int]) -> None:
-        """One batch down the road. What cannot be taken is narrowed down and put off, so that the rest goes on."""
+    async def _take_all(self, due: Collection[int]) -> None:
+        """One batch down the road; where there is a crowd, one for each half of the shards, side by side."""
+        shards = sorted(due)
+        lanes = [lane for lane in (shards[::2], shards[1::2]) if lane] if self._crowded else [shards]
+        taken = await asyncio.gather(*(self._take(lane) for lane in lanes), return_exceptions=True)
+        for one in taken:
+            if isinstance(one, BaseException):
+                raise one
+        self._crowded = sum(one for one in taken if isinstance(one, int)) >= CROWD
+
+    async def _take(self, shards: Collection[int]) -> int:
+        """One batch, and how many it was. What cannot be taken is narrowed down and put off: the rest goes on."""
         started = self._monotonic()
         found: list[Found] = []
         taken_at: datetime | None = None
@@ -198,7 +253,9 @@ class Timer:
             self._agenda.taking(shards)
             # Only now: whoever held the locks before may have written what was due already.
             floors = self._agenda.floors(shards)
-            found = await self._deadlines.claim(transaction, floors, now, self._most, PUT_OFF)
+            found = await self._deadlines.claim(transaction, floors, now, self._most)
+            if found:
+                failpoints.reach("after_claim")
             taken_at = now
             return [_input(one) for one in found]
 
@@ -209,25 +266,44 @@ class Timer:
                 raise
             logger.warning("steps could not be taken", most=self._most, error=repr(error))
             await self._narrow_down(shards)
-            return
+            return 0
         if taken_at is None:
-            return
+            return 0
+        if found:
+            failpoints.reach("after_firing")
+        left = [one for one, outcome in zip(found, outcomes, strict=True) if not _is_taken(outcome)]
+        if left:
+            await self._put_off(shards, left)
         if len(found) < self._most:
             self._agenda.taken(shards, taken_at)
         self._most = min(MOST_AT_ONCE, self._most * 2)
         _measure_taken(found, outcomes, taken_at)
+        return len(found)
 
     async def _narrow_down(self, shards: Collection[int]) -> None:
         """Take fewer at once; when it is down to one, leave that one for later."""
         if self._most > 1:
             self._most //= 2
-            return
+        else:
+            await self._put_off(shards)
+
+    async def _put_off(self, shards: Collection[int], left: Sequence[Found] | None = None) -> None:
+        """Leave these steps for later; without any, the first that is due."""
         async with self._road.store.transaction() as transaction:
             await transaction.lock_heads(sorted(shards))
-            floors = self._agenda.floors(shards)
-            put_off = await self._deadlines.claim(transaction, floors, transaction.now, 1, PUT_OFF)
-        metrics.POSTPONED.inc(len(put_off))
-        logger.error("a deadline was put off", deadlines=[str(one) for one in put_off])
+            if left is None:
+                left = await self._deadlines.claim(transaction, self._agenda.floors(shards), transaction.now, 1)
+            until = transaction.now + PUT_OFF
+            await self._deadlines.put_off(transaction, left, until)
+        for one in left:
+            self._agenda.note(shard_of(one.case_id), until)
+        metrics.POSTPONED.inc(len(left))
+        logger.error("deadlines were put off", deadlines=[str(one) for one in left])
+
+
+def _is_taken(outcome: Outcome) -> bool:
+    """Something follows from it; a decision that notes why nothing does leaves the row as it was."""
+    return outcome.fate is Fate.DONE and not outcome.note
 
 
 def _input(found: Found) -> Input[DeadlineReached]:
@@ -239,9 +315,8 @@ def _input(found: Found) -> Input[DeadlineReached]:
 
 def _measure_taken(found: Sequence[Found], outcomes: Sequence[Outcome], now: datetime) -> None:
     words = {YELLOW: "yellow", RED: "red"}
-    for one, outcome in zip(found, outcomes, strict=True):
-        if outcome.fate is Fate.DONE:
-            metrics.FIRED.labels(one.reached.obligation, words.get(one.reached.step, "rung")).inc()
-            metrics.LATENESS.observe((now - one.reached.at).total_seconds())
-        else:
-            metrics.POSTPONED.inc()
+    taken = [one.reached for one, outcome in zip(found, outcomes, strict=True) if _is_taken(outcome)]
+    for (obligation, step), number in Counter((one.obligation, words.get(one.step, "rung")) for one in taken).items():
+        metrics.FIRED.labels(obligation, step).inc(number)
+    for one in taken:
+        metrics.LATENESS.observe((now - one.at).total_seconds())

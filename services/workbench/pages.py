@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from services.workbench import standing, timeline, words
+from services.workbench import limits, standing, timeline, words
 from services.workbench.board import STEPS, Board, case_path
 from services.workbench.clients import Away, NotFound, Services
 from services.workbench.languages import Speech, choose
@@ -201,6 +201,7 @@ class Pages:
             "steps_taken": timeline.steps(found.case, found.rows, say),
             "moments": timeline.moments(found.rows, say, matter.confidential),
             "clocks": timeline.clocks(found.deadlines, say, now),
+            "due_times": limits.due_times(found.case, timeline.facts_of(found.rows, "router"), say, now),
             "milestones": standing.milestones(found.case, say, now),
             "twins": standing.twins(found.case, say),
             "accounts": standing.accounts(found.case, timeline.accounts(found.rows), say, now),

@@ -34,6 +34,7 @@ class Assignment(_Answered):
     part: Literal["assigned", "signed_in", "refused", "in_consultation", "done", "released"] = "assigned"
     refusals: int = 0
     extensions: int = 0
+    contacted: bool = False
 
 
 class Missed(_Answered):

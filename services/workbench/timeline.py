@@ -1,7 +1,7 @@
 """A case's timeline: the four logs merged in the order of time, its clocks and its verdicts. No I/O."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.workbench.board import STEPS
 from services.workbench.languages import Speech
+from services.workbench.limits import Told, with_their_facts
 from services.workbench.standing import Case
 from services.workbench.words import APPOINTED, Tone, masked, sentence, tone
 from shared.contracts import facts as f
@@ -45,6 +46,7 @@ class Deadline(BaseModel):
     paused_at: datetime | None = None
     overdue_at: datetime | None = None
     ended_at: datetime | None = None
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One entry of the timeline."""
+    """One entry of the timeline. `limits_log` is where the limits that it set stand in the logs."""
 
     at: datetime | None
     day: str
@@ -139,6 +141,7 @@ class Moment:
     type: str
     id: str
     cause: str
+    limits_log: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,21 +185,41 @@ def facts_of(rows: Iterable[Logged], service: str) -> list[Envelope]:
 
 
 def moments(rows: Sequence[Logged], say: Speech, confidential: bool) -> list[Moment]:
-    """The entries of the timeline; of a confidential case without anything a person wrote."""
+    """The entries of the timeline; of a confidential case without anything a person wrote.
+
+    By when units owe something is told in the entry of the fact that set it.
+    """
+    told = with_their_facts((row.envelope for row in rows if row.envelope is not None), say)
+    places = {row.envelope.id: _place(row) for row in rows if row.envelope is not None}
+    told_elsewhere = {id_ for limits in told.values() for one in limits for id_ in one.ids}
     found: list[Moment] = []
     stage: Stage | None = None
     for row in rows:
+        if row.envelope is not None and row.envelope.id in told_elsewhere:
+            continue
         fact = row.envelope.fact if row.envelope else None
         entered = ""
         if isinstance(fact, f.CaseFact) and fact.stage is not stage:
             stage = fact.stage
             entered = say("case.to_stage", stage=say.word(stage))
-        found.append(_moment(row, say, confidential, entered, found[-1] if found else None))
+        moment = _moment(row, say, confidential, entered, found[-1] if found else None)
+        found.append(_with_limits(moment, told.get(moment.id, []), places, say))
     return found
 
 
+def _with_limits(moment: Moment, limits: Sequence[Told], places: Mapping[str, str], say: Speech) -> Moment:
+    """The entry with by when units owe what, and where that stands in the logs."""
+    lines = [Line(say("case.limits"), one.text) for one in limits if one.text]
+    log = say.join(places[id_] for one in limits for id_ in one.ids)
+    return replace(moment, lines=[*moment.lines, *lines], limits_log=log)
+
+
+def _place(row: Logged) -> str:
+    return f"{LOG_OF.get(row.service, row.service)} {row.shard}/{row.sequence}"
+
+
 def _moment(row: Logged, say: Speech, confidential: bool, entered: str, before: Moment | None) -> Moment:
-    position = f"{LOG_OF.get(row.service, row.service)} {row.shard}/{row.sequence}"
+    position = _place(row)
     envelope = row.envelope
     if envelope is None:
         return Moment(
@@ -293,8 +316,10 @@ def _reason_lines(reason: f.Reason, label: str, say: Speech) -> list[Line]:
 
 
 def _time_lines(fact: f.Fact, say: Speech) -> list[Line]:
-    """What a fact says of time: asked for, planned, or a day on which the case comes back."""
+    """What a fact says of time: when it was due, asked for, planned, or a day on which the case comes back."""
     found: list[Line] = []
+    if isinstance(fact, f.CaseOverdue | f.DeadlineStep):
+        found.append(Line(say("case.due"), say.full(fact.due_at)))
     if isinstance(fact, f.CaseRequested | f.CaseRequestRuled):
         if fact.share is not None:
             found.append(Line(say("case.share"), say("case.share.of", percent=round(100 * fact.share))))
@@ -316,7 +341,7 @@ def planned(milestone: f.Milestone, say: Speech) -> str:
 
 
 def _set_lines(fact: f.Fact, say: Speech) -> list[Line]:
-    """What a fact set: urgency, category, level, ledger, parts, when it was due, what the resident answered."""
+    """What a fact set: urgency, category, level, ledger, parts, what a rung changes, what the resident answered."""
     found: list[Line] = []
     urgency, category = getattr(fact, "urgency", None), getattr(fact, "category", None)
     if isinstance(urgency, Urgency) and not isinstance(fact, f.CaseReprioritised):
@@ -332,8 +357,8 @@ def _set_lines(fact: f.Fact, say: Speech) -> list[Line]:
     if isinstance(fact, f.CaseDispatched | f.CaseListed):
         found.append(Line(say("case.field.ledger"), say.word(fact.ledger)))
         found.append(Line(say("case.field.list"), say.word(fact.case_list)))
-    if isinstance(fact, f.CaseOverdue | f.DeadlineStep):
-        found.append(Line(say("case.due"), say.full(fact.due_at)))
+    if isinstance(fact, f.CaseEscalated) and fact.changes:
+        found.append(Line(say("case.changes"), say.join(map(say.word, fact.changes))))
     if isinstance(fact, f.FeedbackResidentAnswered):
         found.append(Line(say("case.question.contacted"), say("yes" if fact.contacted else "no")))
         found.append(Line(say("case.question.solved"), say("yes" if fact.solved else "no")))
@@ -421,9 +446,16 @@ def _clock(one: Deadline, say: Speech, now: datetime) -> Clock:
         lamp=lamp,
         running=_runs(one),
         text=text,
-        due=say("clock.due", due=say.full(one.due_at)),
+        due=_due(one, say),
         label=say("clock.label", unit=unit, obligation=obligation, percent=round(used), state=text),
     )
+
+
+def _due(one: Deadline, say: Speech) -> str:
+    """By when; nothing of one that stands still, whose due time moves on with the time."""
+    if _stands_still(one) and one.overdue_at is None:
+        return ""
+    return say("clock.due.provisional" if one.provisional else "clock.due", due=say.full(one.due_at))
 
 
 def _lamp(one: Deadline, say: Speech, until: datetime) -> tuple[str, str]:

@@ -1,8 +1,9 @@
 """Facts in the field's words: the map from fact to one sentence, and what a page may say of a case."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -105,6 +106,7 @@ _CHANGED_HANDS = (
     DispatchCause.RELEASED,
     DispatchCause.LEAD_CHANGED,
     DispatchCause.SUCCEEDED,
+    DispatchCause.ESCALATED,
 )
 """Causes for which what changed is said; for the others, who has the case."""
 
@@ -123,6 +125,13 @@ def _dispatched(fact: f.CaseDispatched, say: Speech) -> Phrase:
         blower=say.unit(fact.matter.whistle_blower),
         units=say.units(made.unit for made in fact.assignments),
     )
+
+
+def _sent_to_desk(fact: f.CaseSentToDesk, say: Speech) -> Phrase:
+    if not fact.released:
+        return Phrase("fact.case.sent_to_desk", desk=say.unit(fact.desk))
+    released = say.units(made.unit for made in fact.released)
+    return Phrase("fact.case.sent_to_desk.escalated", Tone.BACK, desk=say.unit(fact.desk), released=released)
 
 
 def _refused(fact: f.CaseRefused, say: Speech) -> Phrase:
@@ -189,6 +198,24 @@ def _handed_over(fact: f.CaseHandedOver, say: Speech) -> Phrase:
     return Phrase(key, before=say.unit(fact.before), unit=say.unit(fact.unit))
 
 
+def limit_said(limit: f.TimeLimit, say: Speech) -> str:
+    """By when one thing is owed; marked where it may yet change, because a year's holidays are not published."""
+    obligation = say.word(limit.obligation)
+    if limit.due_at is None:
+        left = say.duration(timedelta(seconds=limit.left or 0))
+        return say("limit.still", obligation=obligation, left=left)
+    key = "limit.by.provisional" if limit.provisional else "limit.by"
+    return say(key, obligation=obligation, due=say.full(limit.due_at))
+
+
+def limits_said(limits: Iterable[f.TimeLimit], say: Speech) -> str:
+    return say.join(limit_said(one, say) for one in limits)
+
+
+def _timed(fact: f.CaseTimed | f.DeadlineSet, say: Speech) -> Phrase:
+    return Phrase(f"fact.timed.{fact.cause}", unit=say.unit(fact.unit), limits=limits_said(fact.limits, say))
+
+
 def _clocked(key: str, lamp: Tone) -> Callable[[Any, Speech], Phrase]:
     def told(fact: f.CaseOverdue | f.DeadlineStep, say: Speech) -> Phrase:
         if fact.obligation in APPOINTED:
@@ -236,7 +263,7 @@ WORDS: dict[type[f.Fact], Callable[[Any, Speech], Phrase]] = {
     f.CaseOpened: _blown("fact.case.opened"),
     f.CaseAccepted: lambda _fact, _say: Phrase("fact.case.accepted"),
     f.CaseDeclined: _declined("fact.case.declined"),
-    f.CaseSentToDesk: lambda fact, say: Phrase("fact.case.sent_to_desk", desk=say.unit(fact.desk)),
+    f.CaseSentToDesk: _sent_to_desk,
     f.CaseDispatched: _dispatched,
     f.CaseSignedIn: lambda fact, say: Phrase("fact.case.signed_in", unit=say.unit(fact.unit)),
     f.CaseRefused: _refused,
@@ -248,6 +275,7 @@ WORDS: dict[type[f.Fact], Callable[[Any, Speech], Phrase]] = {
     f.CaseReworkOrdered: _rework_ordered,
     f.CaseOverdue: _clocked("fact.case.overdue", Tone.RED),
     f.CaseEscalated: _escalated("fact.case.escalated"),
+    f.CaseTimed: _timed,
     f.CaseClosed: lambda _fact, _say: Phrase("fact.case.closed", Tone.GOOD),
     f.CaseArchived: lambda _fact, _say: Phrase("fact.case.archived"),
     f.CaseRequested: _requested,
@@ -270,6 +298,7 @@ WORDS: dict[type[f.Fact], Callable[[Any, Speech], Phrase]] = {
     f.CaseUnmerged: lambda _fact, _say: Phrase("fact.case.unmerged"),
     f.CaseAnswered: lambda _fact, _say: Phrase("fact.case.answered", Tone.GOOD),
     f.CaseHandedOver: _handed_over,
+    f.DeadlineSet: _timed,
     f.DeadlineWarned: _clocked("fact.deadline.warned", Tone.YELLOW),
     f.DeadlineOverdue: _clocked("fact.deadline.overdue", Tone.RED),
     f.DeadlineEscalated: _escalated("fact.deadline.escalated"),
@@ -288,10 +317,13 @@ _NOT_IN_TICKER: frozenset[type[f.Fact]] = frozenset(
         f.WhistleReceived,
         f.WhistleVerified,
         f.WhistleDeclined,
+        f.DeadlineSet,
         f.DeadlineOverdue,
         f.DeadlineEscalated,
         f.FeedbackChecked,
         f.FeedbackConcluded,
+        # What follows from the fact before it.
+        f.CaseTimed,
     }
 )
 

@@ -134,8 +134,9 @@ class AssignmentMade(Value):
 class TimeLimit(Value):
     """One obligation of a unit and its due time, UTC.
 
-    `granted` as the policy writes it, `4 working_hour`; none = a date was set. `due_at` none = it stands still, and
-    has `left` seconds of its own time left. `provisional`: it rests on a year whose holidays are not published yet.
+    `granted` as the policy writes it, `4 working_hour`; none = a date was set; `basis` = where in the
+    policy or the catalogue that stands. `due_at` none = it stands still, and has `left` seconds of its own time left.
+    `provisional`: it rests on a year whose holidays are not published yet.
     """
 
     obligation: Obligation
@@ -148,6 +149,7 @@ class TimeLimit(Value):
     provisional: bool = False
     policy_version: str
     calendar_version: str = ""
+    basis: str = ""
 
 
 class Recipient(Value):
@@ -269,13 +271,14 @@ class CaseDeclined(CaseFact):
 
 
 class CaseSentToDesk(CaseFact):
-    """区兜底: no rule decided, the hub's desk will."""
+    """区兜底: no rule decided, or 提级办理 took it from its unit: the hub's desk will dispatch it."""
 
     NAME: ClassVar[str] = "case.sent_to_desk.v1"
     desk: UnitCode
     reason: Reason
     case_list: CaseList | None = Field(default=None, description="what a rule says of it already")
     ledger: Ledger | None = None
+    released: tuple[AssignmentMade, ...] = Field(default=(), description="from whom it was taken")
 
 
 class CaseDispatched(CaseFact):
@@ -625,6 +628,7 @@ class DeadlineStep(DeadlineFact):
     fired_at: datetime
     policy_version: str
     provisional: bool = False
+    round: int = 1
 
 
 class DeadlineWarned(DeadlineStep):

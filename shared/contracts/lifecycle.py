@@ -71,7 +71,7 @@ TRANSITIONS: dict[type[f.CaseFact], dict[S, tuple[S, ...]]] = {
     f.CaseAccepted: {S.RECEIVED: (S.TO_DISPATCH,), S.VERIFYING: (S.TO_DISPATCH,)},
     f.CaseDeclined: {S.RECEIVED: (S.DECLINED,), S.VERIFYING: (S.DECLINED,)},
     f.CaseWithdrawn: dict.fromkeys((S.VERIFYING, *_BEFORE_HANDLED), (S.WITHDRAWN,)),
-    f.CaseSentToDesk: {S.TO_DISPATCH: (S.TO_DISPATCH,)},
+    f.CaseSentToDesk: dict.fromkeys((S.TO_DISPATCH, *AT_WORK), (S.TO_DISPATCH,)),
     f.CaseDispatched: {
         S.TO_DISPATCH: (S.DISPATCHED, S.REWORK),
         S.SUSPENDED: (S.SUSPENDED,),

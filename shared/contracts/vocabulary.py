@@ -136,6 +136,7 @@ class DispatchCause(StrEnum):
     RELEASED = "released"  # 解除协办
     LEAD_CHANGED = "lead_changed"  # 变更牵头
     SUCCEEDED = "succeeded"  # 机构调整，由继任单位承接
+    ESCALATED = "escalated"  # 提级办理
 
 
 class RequestKind(StrEnum):

@@ -59,10 +59,14 @@ class InForce:
 
 
 class Setup:
-    """Holds the version in force of some kinds, for as long as a service runs. `current` never waits."""
+    """Holds the version in force of some kinds, for as long as a service runs. `current` never waits.
 
-    def __init__(self, *kinds: Kind[Any]) -> None:
-        self._kinds = {kind.name: kind for kind in kinds}
+    A district may do without any version of an `optional` kind.
+    """
+
+    def __init__(self, *kinds: Kind[Any], optional: Collection[Kind[Any]] = ()) -> None:
+        self._kinds = {kind.name: kind for kind in (*kinds, *optional)}
+        self._optional = {kind.name for kind in optional}
         self._held: dict[str, InForce] = {}
         self._passed_over: dict[str, int] = {}
         self._reading = asyncio.Lock()
@@ -81,7 +85,7 @@ class Setup:
 
     def missing(self) -> str | None:
         """What keeps this from being complete; None when nothing does."""
-        without = [name for name in self._kinds if name not in self._held]
+        without = [name for name in self._kinds if name not in self._held and name not in self._optional]
         return f"no {', '.join(without)} in force" if without else None
 
     async def refresh(self, connection: Any) -> None:

@@ -1,7 +1,8 @@
 """Named places where a process can be made to die, so that tests can ask what survives.
 
-`CHUISHAO_FAILPOINT=after_commit:3` kills this process with SIGKILL the third time it gets there.
-In-memory tests install a hook that raises instead. Without either, a failpoint costs one comparison.
+`CHUISHAO_FAILPOINT=after_commit:3` kills this process with SIGKILL the third time it gets there; with
+`after_commit:3:SIGSTOP` it stands still there instead, until it is sent SIGCONT. In-memory tests install a hook that
+raises instead. Without either, a failpoint costs one comparison.
 """
 
 import os
@@ -10,6 +11,9 @@ from collections.abc import Callable
 
 NAMES = (
     "after_poll",
+    "after_claim",
+    "after_taking",
+    "after_firing",
     "before_commit",
     "after_commit",
     "after_publish",
@@ -38,16 +42,16 @@ def arm_from_environment() -> None:
     setting = os.environ.get("CHUISHAO_FAILPOINT")
     if not setting:
         return
-    name, _, count = setting.partition(":")
+    name, count, sent = [*setting.split(":"), "", ""][:3]
     if name not in NAMES:
         raise ValueError(f"CHUISHAO_FAILPOINT: {name!r} is none of {', '.join(NAMES)}")
-    left = int(count or 1)
+    left, signal_ = int(count or 1), signal.Signals[sent or "SIGKILL"]
 
     def die(reached: str) -> None:
         nonlocal left
         if reached == name:
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), signal_)
 
     install(die)

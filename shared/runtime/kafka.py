@@ -195,8 +195,9 @@ def make_consumer(settings: KafkaSettings, group: str) -> AIOKafkaConsumer:
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 * MAXIMUM_BYTES,
         fetch_max_wait_ms=100,
-        session_timeout_ms=10_000,
-        heartbeat_interval_ms=2_000,
+        # What a broker accepts at least: so long a dead process's partitions, and its deadlines, wait for another.
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=1_500,
         metadata_max_age_ms=15_000,
         max_poll_interval_ms=600_000,
     )

@@ -27,6 +27,9 @@ S = TypeVar("S", bound=BaseModel)
 SESSION_SILENCE_SECONDS = 5
 """A relay that says nothing for so long loses its shards to another process."""
 
+TRANSACTION_SILENCE_SECONDS = 15
+"""A transaction that says nothing for so long is broken off: a frozen process must not keep the heads locked."""
+
 _TRANSIENT = (
     OSError,
     TimeoutError,
@@ -67,6 +70,7 @@ async def open_pool(url: str, ca_file: Path | None = None, most: int = 10) -> as
         ssl=tls(ca_file),
         command_timeout=30,
         timeout=5,
+        server_settings={"idle_in_transaction_session_timeout": f"{TRANSACTION_SILENCE_SECONDS}s"},
         init=_prepare,
         reset=_leave,
     )

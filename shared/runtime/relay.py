@@ -24,6 +24,8 @@ logger = structlog.get_logger(__name__)
 
 KEPT_ROWS = 5_000
 """Rows a shard keeps in memory while they wait; past that they are read from the store again."""
+PUBLISHED_ROWS = 100
+"""Rows of a shard that are published at once: in between the relay shows that it lives."""
 READ_ROWS = 500
 READ_LETTERS = 50
 LOOK_SECONDS = 1.0
@@ -274,7 +276,9 @@ class Relay:
         rows = sorted((row for row in waiting if row.sequence > position), key=lambda row: row.sequence)
         contiguous = all(row.sequence == position + 1 + index for index, row in enumerate(rows))
         if rows and contiguous:
-            return rows
+            if len(rows) > PUBLISHED_ROWS:
+                self._waiting[shard] = rows[PUBLISHED_ROWS:]
+            return rows[:PUBLISHED_ROWS]
         if rows or shard in self._behind:
             self._behind.discard(shard)  # before reading: who looks meanwhile means rows this read may miss
             found = await self._store.unpublished(shard, position, READ_ROWS)

@@ -14,6 +14,7 @@ relay publishes from the log, so acknowledging need not wait for the broker.
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -256,8 +257,9 @@ class Road(Generic[S]):
             failpoints.reach("before_commit")
         failpoints.reach("after_commit")
         metrics.BATCH_SIZE.labels(self.service).observe(len(inputs))
-        for item, outcome in zip(inputs, outcomes, strict=True):
-            metrics.INPUTS.labels(self.service, type(item.message).__name__, outcome.fate).inc()
+        fates = Counter((type(item.message), outcome.fate) for item, outcome in zip(inputs, outcomes, strict=True))
+        for (message, fate), number in fates.items():
+            metrics.INPUTS.labels(self.service, message.__name__, fate).inc(number)
         if batch.rows:
             self._outlet.offer(batch.rows)
         if batch.burials:

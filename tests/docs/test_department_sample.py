@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ from services.router.setup import parse_procedures
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, encode
 from shared.contracts.topics import assignments_topic, reports_topic
-from shared.contracts.vocabulary import ActorKind, AppealType, Source, Stage, Urgency
+from shared.contracts.vocabulary import ActorKind, AppealType, LimitCause, Obligation, Source, Stage, Urgency
 from shared.runtime.consumer import to_input
 from shared.runtime.decision import Decision, FromTimer, Input
 from shared.runtime.setup_files import read_units
@@ -181,6 +181,41 @@ async def test_news_without_an_answer_is_remembered_and_not_answered(handled: An
     await department(handled, producer).take(record(assignments_topic(UNIT), encode(event)))
     assert producer.sent == []
     assert event.id in handled
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "HA20261102000001 sign_in by "),
+        ({"provisional": True}, " (provisional)"),
+        ({"due_at": None, "left": 1800.0}, "HA20261102000001 sign_in stands still, 1800 s left"),
+    ],
+)
+async def test_it_learns_by_when(
+    changes: dict[str, Any], said: str, router: Router, handled: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the clock states goes through the router's own map to the unit's topic, and into the sample's log."""
+    caplog.set_level("INFO")
+    limit = f.TimeLimit(
+        obligation=Obligation.SIGN_IN,
+        generation=1,
+        granted="1 clock_hour",
+        started_at=NOW,
+        warn_at=None,
+        due_at=NOW + timedelta(hours=1),
+        policy_version="1",
+    ).model_copy(update=changes)
+    stated = f.DeadlineSet(unit=UNIT, round=1, cause=LimitCause.CASE, by=f.CaseDispatched.NAME, limits=(limit,))
+    router.take(Input(router.case_id, stated, str(uuid4()), FromTimer()))
+    producer = Producer()
+    await department(handled, producer).take(record(assignments_topic(UNIT), router.told[-1]))
+    assert producer.sent == []
+    assert said in caplog.text
+
+
+def test_a_due_time_is_said_in_local_time() -> None:
+    due = sample.by_when({"due_at": "2026-11-02T02:00:00Z", "left": None, "provisional": False})
+    assert datetime.fromisoformat(due.removeprefix("by ")) == datetime(2026, 11, 2, 2, tzinfo=UTC)
 
 
 async def test_a_kind_of_a_later_release_does_not_stop_it(handled: Any) -> None:

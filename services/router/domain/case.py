@@ -56,15 +56,17 @@ ARGUED = (Part.REFUSED, Part.IN_CONSULTATION)
 
 
 class Assignment(_Value):
-    """One unit's part in one round of a case."""
+    """One unit's part in one round of a case. `before` are the units whose it was, if they are no more."""
 
     assignment_id: UUID
     unit: str
+    before: tuple[str, ...] = ()
     role: Role
     round: int
     part: Part = Part.ASSIGNED
     refusals: int = 0
     extensions: int = 0
+    contacted: bool = False
     result: str = ""
     evidence: tuple[f.Evidence, ...] = ()
 
@@ -72,11 +74,34 @@ class Assignment(_Value):
     def active(self) -> bool:
         return self.part is not Part.RELEASED
 
+    def owes(self, obligation: Obligation) -> bool:
+        """Whether it is still to be met. A refusal meets the sign-in until it is dismissed, so it may be owed yet."""
+        if not self.active or self.part is Part.DONE:
+            return False
+        match obligation:
+            case Obligation.SIGN_IN:
+                return self.part is not Part.SIGNED_IN
+            case Obligation.FIRST_CONTACT:
+                return not self.contacted
+            case _:
+                return obligation is Obligation.HANDLE
+
     def made(self, role: Role | None = None, begun: bool = False) -> f.AssignmentMade:
         """This assignment as a fact names it, in its role or in another that it gets."""
         return f.AssignmentMade(
             assignment_id=self.assignment_id, unit=self.unit, role=role or self.role, round=self.round, begun=begun
         )
+
+
+class Limit(_Value):
+    """By when a part owes something, as far as sla has said; without `due_at`, its clock stands still.
+
+    It is forgotten when what is owed has been done in time. Milestones have their dates in the plan.
+    """
+
+    assignment_id: UUID
+    obligation: Obligation
+    due_at: datetime | None
 
 
 class Missed(_Value):
@@ -159,6 +184,7 @@ class Case(_Value):
     candidates: tuple[f.Likeness, ...] = ()
     round: int = 1
     reworks: int = 0
+    limits: tuple[Limit, ...] = ()
     missed: tuple[Missed, ...] = ()
     opened_at: datetime
     accepted_at: datetime | None = None
@@ -201,14 +227,31 @@ class Case(_Value):
     def assignment_of(self, unit: str) -> Assignment | None:
         return next((one for one in self.present if one.unit == unit), None)
 
-    def has_missed(self, obligation: Obligation, assignment: Assignment) -> bool:
-        """Whether this unit missed it in this round, under this assignment or one that it lost since."""
-        own = {
-            one.assignment_id
-            for one in self.assignments
-            if (one.unit, one.round) == (assignment.unit, assignment.round)
-        }
-        return any(one.obligation is obligation and one.assignment_id in own for one in self.missed)
+    def part_of(self, unit: str, round_: int) -> Assignment | None:
+        """The part that this unit's clocks of this round are about: in effect, or lost or handed over since."""
+        own = [one for one in self.assignments if one.round == round_ and unit in (one.unit, *one.before)]
+        return max(reversed(own), key=lambda one: (one.active, one.unit == unit), default=None)
+
+    def has_missed(self, obligation: Obligation, assignment: Assignment, now: datetime) -> bool:
+        """Whether this unit missed it in this round, under this assignment or one that it lost since.
+
+        It has when its due time is past, even if nobody has said so yet.
+        """
+        own = self._own(assignment)
+        said = any(one.obligation is obligation and one.assignment_id in own for one in self.missed)
+        due_at = self.due_at(obligation, assignment)
+        return said or (due_at is not None and due_at < now)
+
+    def due_at(self, obligation: Obligation, assignment: Assignment) -> datetime | None:
+        """By when this unit owes it, or owed it if that is past; None where nobody has said, or it stands still."""
+        own = self._own(assignment)
+        known = [one.due_at for one in self.limits if one.obligation is obligation and one.assignment_id in own]
+        return min((due_at for due_at in known if due_at is not None), default=None)
+
+    def _own(self, assignment: Assignment) -> set[UUID]:
+        """This part, and those that its unit lost in this round before."""
+        mine = (assignment.unit, assignment.round)
+        return {one.assignment_id for one in self.assignments if (one.unit, one.round) == mine}
 
     def heading(self, stage: Stage, actor: f.Actor, why: f.Reason | None = None) -> Heading:
         """The beginning of a fact of this case that leaves it in `stage`."""

@@ -1,6 +1,6 @@
 """How each fact changes a case. The state is the sum of the facts and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from services.router.domain.case import (
     Assignment,
     Case,
     Joined,
+    Limit,
     Missed,
     Part,
     Pause,
@@ -16,7 +17,7 @@ from services.router.domain.case import (
     answerable,
 )
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import RequestKind, Stage
+from shared.contracts.vocabulary import Obligation, RequestKind, Stage
 
 
 def opened(case_id: UUID, fact: f.CaseOpened, at: datetime) -> Case:
@@ -37,7 +38,36 @@ def evolve(case: Case, fact: f.CaseFact, at: datetime) -> Case:
     after = _changed(case.model_copy(update={"stage": fact.stage}), fact, at)
     if after.requests or after.supervised:
         after = _lapsed(after)
+    if after.limits:
+        after = _owed(after, at)
     return _accounted(case, after, at)
+
+
+def _owed(case: Case, at: datetime) -> Case:
+    """Without the limits of what has been done in time, or is owed no more; what was too late then, is kept.
+
+    A suspended case's clocks stand still.
+    """
+    parts = {one.assignment_id: one for one in case.assignments}
+    limits = []
+    for limit in case.limits:
+        late = limit.due_at is not None and limit.due_at < at
+        if not late and not parts[limit.assignment_id].owes(limit.obligation):
+            continue
+        stands_still = case.pause is not None and not late
+        limits.append(limit.model_copy(update={"due_at": None}) if stands_still else limit)
+    return case.model_copy(update={"limits": tuple(limits)})
+
+
+def _timed(case: Case, fact: f.CaseTimed) -> tuple[Limit, ...]:
+    """What is known of due times with what is said now: it replaces what was known of the same obligations."""
+    said = {
+        one.obligation: Limit(assignment_id=fact.assignment_id, obligation=one.obligation, due_at=one.due_at)
+        for one in sorted(fact.limits, key=lambda one: one.generation)
+        if one.obligation is not Obligation.MILESTONE
+    }
+    kept = (one for one in case.limits if one.assignment_id != fact.assignment_id or one.obligation not in said)
+    return (*kept, *said.values())
 
 
 def _lapsed(case: Case) -> Case:
@@ -102,7 +132,7 @@ def _changed(case: Case, fact: f.CaseFact, at: datetime) -> Case:
             accepted = {"self_handled": fact.self_handled, "accepted_at": at, "accepted_urgency": fact.urgency}
             return _matter(case, urgency=fact.urgency, category=fact.category).model_copy(update=accepted)
         case f.CaseSentToDesk():
-            return case.model_copy(
+            return _released(case, {one.assignment_id for one in fact.released}).model_copy(
                 update={
                     "desk": fact.desk,
                     "case_list": fact.case_list or case.case_list,
@@ -111,7 +141,14 @@ def _changed(case: Case, fact: f.CaseFact, at: datetime) -> Case:
             )
         case f.CaseDispatched():
             return _dispatched(case, fact)
-        case f.CaseSignedIn() | f.CaseRefused() | f.CaseRefusalRuled() | f.CaseUnitDone() | f.CaseHandedOver():
+        case (
+            f.CaseSignedIn()
+            | f.CaseRefused()
+            | f.CaseRefusalRuled()
+            | f.CaseProgressed()
+            | f.CaseUnitDone()
+            | f.CaseHandedOver()
+        ):
             return _part_changed(case, fact)
         case f.CaseRequested() | f.CaseRequestRuled() | f.CaseResumed() | f.CaseListed() | f.CaseMilestoneReached():
             return _time_changed(case, fact, at)
@@ -119,6 +156,8 @@ def _changed(case: Case, fact: f.CaseFact, at: datetime) -> Case:
             return _matter(case, urgency=urgency)
         case f.CaseCorrected(matter=matter):
             return case.model_copy(update={"matter": matter})
+        case f.CaseTimed():
+            return case.model_copy(update={"limits": _timed(case, fact)})
         case f.CaseOverdue() | f.CaseSupervised() | f.CaseSupervisionEnded() | f.CaseDuplicateFound():
             return _noted(case, fact)
         case _:
@@ -142,7 +181,8 @@ def _dispatched(case: Case, fact: f.CaseDispatched) -> Case:
 
 
 def _part_changed(
-    case: Case, fact: f.CaseSignedIn | f.CaseRefused | f.CaseRefusalRuled | f.CaseUnitDone | f.CaseHandedOver
+    case: Case,
+    fact: f.CaseSignedIn | f.CaseRefused | f.CaseRefusalRuled | f.CaseProgressed | f.CaseUnitDone | f.CaseHandedOver,
 ) -> Case:
     match fact:
         case f.CaseSignedIn():
@@ -156,6 +196,8 @@ def _part_changed(
             part = Part.RELEASED if fact.upheld else Part.ASSIGNED
             ruled = _with_part(case, fact.assignment_id, part=part)
             return ruled.model_copy(update={"designated": case.designated or fact.final})
+        case f.CaseProgressed():
+            return _with_part(case, fact.assignment_id, contacted=True) if fact.contacted else case
         case f.CaseUnitDone():
             return _with_part(case, fact.assignment_id, part=Part.DONE, result=fact.result, evidence=fact.evidence)
         case f.CaseHandedOver(assignment_id=None):
@@ -167,7 +209,8 @@ def _part_changed(
 
 def _succeeded(case: Case, assignment_id: UUID, before: str, unit: str) -> Case:
     """The part goes over with what was asked for, and supervision with it."""
-    return _with_part(case, assignment_id, unit=unit).model_copy(
+    was = next(one.before for one in case.assignments if one.assignment_id == assignment_id)
+    return _with_part(case, assignment_id, unit=unit, before=(*was, before)).model_copy(
         update={
             "supervised": tuple(dict.fromkeys(unit if one == before else one for one in case.supervised)),
             "requests": tuple(
@@ -312,11 +355,15 @@ def _redistributed(case: Case, made: Sequence[f.AssignmentMade]) -> tuple[Assign
 
 def _all_released(case: Case) -> Case:
     present = {one.assignment_id for one in case.present}
+    return _released(case, present).model_copy(update={"requests": (), "pause": None})
+
+
+def _released(case: Case, leaving: Collection[UUID]) -> Case:
     assignments = tuple(
-        one.model_copy(update={"part": Part.RELEASED}) if one.assignment_id in present else one
+        one.model_copy(update={"part": Part.RELEASED}) if one.assignment_id in leaving else one
         for one in case.assignments
     )
-    return case.model_copy(update={"assignments": assignments, "requests": (), "pause": None})
+    return case.model_copy(update={"assignments": assignments})
 
 
 def _with_part(case: Case, assignment_id: UUID, **changes: object) -> Case:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from services.router.domain.case import Assignment, Case
 from services.router.domain.procedures import MOST_DAYS, POSSIBLE_IN, Action, Procedure, Procedures, Who
+from services.router.domain.routing.conditions import SHANGHAI
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
 from shared.contracts.units import UnitTree
@@ -144,12 +145,17 @@ class _Question:
 
     def _missed(self, row: Procedure) -> Refusal | None:
         limit, assignment = row.unless_missed, self.ask.assignment
-        if limit is None or assignment is None or not self.case.has_missed(limit, assignment):
+        if limit is None or assignment is None or not self.case.has_missed(limit, assignment, self.now):
             return None
+        due_at = self.case.due_at(limit, assignment)
+        zh = en = ""
+        if due_at is not None and due_at < self.now:
+            local = due_at.astimezone(SHANGHAI)
+            zh, en = f"（{local:%Y-%m-%d %H:%M}）", f" ({local:%Y-%m-%d %H:%M%z})"
         return Refusal(
             "limit_has_passed",
-            zh=f"“{_OBLIGATION.get(limit, limit.value)}”时限已过，不能再{self.action.chinese}；请继续办理。",
-            en=f"The limit of {limit} has passed, so {self.action} is no longer possible; carry on with the case.",
+            zh=f"“{_OBLIGATION.get(limit, limit.value)}”时限{zh}已过，不能再{self.action.chinese}；请继续办理。",
+            en=f"The limit of {limit}{en} has passed, so {self.action} is no longer possible; carry on with the case.",
         )
 
     def _times(self, row: Procedure) -> Refusal | None:

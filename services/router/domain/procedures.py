@@ -174,8 +174,9 @@ class Procedures(_Entry):
     version: Annotated[str, Field(min_length=1, max_length=64)]
     consultation_after: Annotated[int, Field(ge=1)] = 2
     """The refusal of a case from which on there is a consultation."""
-    supervise_at_rung: Annotated[int, Field(ge=1)] | None = 2
-    """The rung of the escalation ladder that puts the unit under supervision; none = only people do."""
+    supervise_at_rung: Annotated[int, Field(ge=1)] | None = None
+    """From this rung of the ladder on a unit is supervised, whatever the policy says: older versions have it.
+    Now each rung of the policy says what it changes."""
     procedures: dict[Action, tuple[Procedure, ...]]
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What follows from the facts of feedback and sla: rework, closing, overdue, escalation, archiving."""
+"""What follows from the facts of feedback and the clock: rework, closing, overdue, archiving."""
 
 from datetime import datetime
 
@@ -6,17 +6,12 @@ from services.router.domain.case import Case, Part
 from services.router.domain.decisions import decided, nothing
 from services.router.domain.district import CLOCK, District
 from services.router.domain.evolution import accounts, evolve
+from services.router.domain.limits import NOBODYS_FAULT, part_behind
 from services.router.domain.time_granted import review_due
 from shared.contracts import facts as f
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import Obligation, ReworkCause, Role, Stage
 from shared.runtime.decision import Decision
-
-_NOBODYS_FAULT = (Obligation.RATE, Obligation.ARCHIVE)
-"""Obligations that lapse: silence is allowed, so it is not overdue."""
-
-_OF_AN_ASSIGNMENT = (Obligation.SIGN_IN, Obligation.FIRST_CONTACT, Obligation.HANDLE, Obligation.MILESTONE)
-"""Obligations of a unit that has the case; the others are the whistle-blower's or the hub's, whoever has it."""
 
 
 def check(case: Case, checked: f.FeedbackChecked, district: District, now: datetime) -> Decision[Case]:
@@ -115,16 +110,16 @@ def overdue(case: Case, fact: f.DeadlineOverdue, now: datetime) -> Decision[Case
         return decided(case, [f.CaseArchived(**case.heading(Stage.ARCHIVED, CLOCK))], now)
     if fact.obligation is Obligation.REVIEW:
         return review_due(case, fact, now)
-    if fact.obligation in _NOBODYS_FAULT:
+    if fact.obligation in NOBODYS_FAULT:
         return nothing(f"{fact.obligation} lapsed")
     if case.is_final:
         return nothing(f"overdue in {case.stage}")
-    assignment = case.assignment_of(fact.unit) if fact.unit and fact.obligation in _OF_AN_ASSIGNMENT else None
+    part = part_behind(case, fact)
     recorded = f.CaseOverdue(
         **case.heading(case.stage, CLOCK),
         obligation=fact.obligation,
         unit=fact.unit,
-        assignment_id=assignment.assignment_id if assignment else None,
+        assignment_id=part.assignment_id if part else None,
         generation=fact.generation,
         due_at=fact.due_at,
     )
@@ -134,37 +129,3 @@ def overdue(case: Case, fact: f.DeadlineOverdue, now: datetime) -> Decision[Case
 def _of_this_closing(case: Case, fact: f.DeadlineOverdue) -> bool:
     """Whether the time to object ran out for this closing, not for one that was reopened since."""
     return case.closed_at is not None and case.closed_at < fact.due_at
-
-
-def escalate(case: Case, fact: f.DeadlineEscalated, district: District, now: datetime) -> Decision[Case]:
-    """A rung of the ladder was reached: recorded with who was told. From a certain rung on the unit is supervised."""
-    if case.is_final or fact.obligation in _NOBODYS_FAULT:
-        return nothing(f"escalated in {case.stage}")
-    recorded = f.CaseEscalated(
-        **case.heading(case.stage, CLOCK),
-        obligation=fact.obligation,
-        unit=fact.unit,
-        rung=fact.rung,
-        told=fact.told,
-    )
-    return decided(case, [recorded, *_supervised(case, fact, district)], now)
-
-
-def _supervised(case: Case, fact: f.DeadlineEscalated, district: District) -> list[f.CaseFact]:
-    """督办 by a missed deadline."""
-    from_rung = district.procedures.supervise_at_rung
-    part = case.assignment_of(fact.unit) if fact.unit and fact.obligation in _OF_AN_ASSIGNMENT else None
-    if from_rung is None or fact.rung < from_rung or part is None or not case.is_at_work:
-        return []
-    if part.part is Part.DONE or part.unit in case.supervised:
-        return []
-    why = f.Reason(
-        zh=f"超期已达督办阶梯第 {fact.rung} 级，列入督办",
-        en=f"Overdue up to rung {fact.rung} of the ladder: put under supervision",
-        rule="ladder",
-        version=district.procedures.version,
-    )
-    supervised = f.CaseSupervised(
-        **case.heading(case.stage, CLOCK, why), unit=part.unit, assignment_id=part.assignment_id, reason=why.zh
-    )
-    return [supervised]

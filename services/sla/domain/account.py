@@ -1,4 +1,4 @@
-"""How much time each unit had, and what became of it: the clock's account. Pure."""
+"""How much time each unit had, by what, and what became of it: the clock's account. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ class Account:
     """One unit's time for one obligation in one round; `granted` = `used` + `left`.
 
     All in the limit's own time: working time where the limit is counted in working hours or days. `paused` is how
-    long it stood still or was not this unit's to use. `overdue_at` = when it became overdue first, if it did.
+    long it stood still or was not this unit's to use. `overdue_at` = when it became overdue first, if it did. `last`
+    is the deadline as it stands: what was granted as it is written, on what basis, by which versions.
     """
 
     unit: str
@@ -27,6 +28,7 @@ class Account:
     paused: timedelta
     left: timedelta
     overdue_at: datetime | None
+    last: Deadline
 
 
 def account(deadlines: Iterable[Deadline], now: datetime, rules: Rules) -> list[Account]:
@@ -45,31 +47,24 @@ def account(deadlines: Iterable[Deadline], now: datetime, rules: Rules) -> list[
     found = []
     for name, generations in clocks.items():
         last = list(generations.values())[-1]
-        used = sum((_used(deadline, now, rules) for deadline in generations.values()), NOTHING)
-        paused = sum((_paused(deadline, now, rules) for deadline in generations.values()), NOTHING)
+        used = sum((_used(each, now, rules) for each in generations.values()), NOTHING)
+        paused = sum((_paused(each, now, rules) for each in generations.values()), NOTHING)
         left = _left(last, now, rules)
-        found.append(Account(*name, used + left, used, paused, left, overdue.get(name)))
+        found.append(Account(*name, used + left, used, paused, left, overdue.get(name), last))
     return found
 
 
-def _stopped(deadline: Deadline, now: datetime) -> datetime:
-    """Up to when it has run."""
-    return deadline.paused_at or deadline.ended_at or now
-
-
 def _left(deadline: Deadline, now: datetime, rules: Rules) -> timedelta:
-    return deadline.left if deadline.left is not None else one.left(deadline, _stopped(deadline, now), rules)
+    stopped = deadline.paused_at or deadline.ended_at or now
+    return deadline.left if deadline.left is not None else one.left(deadline, stopped, rules)
 
 
 def _used(deadline: Deadline, now: datetime, rules: Rules) -> timedelta:
-    own = rules.calendar_of(deadline.unit)
-    begins = calendar.counts_from(deadline.started_at, deadline.granted, own)
-    until = min(_stopped(deadline, now), deadline.due_at)
-    return max(calendar.between(begins, until, deadline.granted, own) - deadline.paused, NOTHING)
+    return one.granted_in_all(deadline, rules) - _left(deadline, now, rules)
 
 
 def _paused(deadline: Deadline, now: datetime, rules: Rules) -> timedelta:
     if deadline.state is not State.PAUSED or deadline.fired_at is not None or deadline.paused_at is None:
         return deadline.paused
-    own = rules.calendar_of(deadline.unit)
+    own = one.calendar_of(deadline, rules)
     return deadline.paused + calendar.between(deadline.paused_at, now, deadline.granted, own)

@@ -7,61 +7,82 @@ right. A year whose notice is not published yet is counted by weekdays; what dep
 is moved to the day after it, and the last day ends when duty ends.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from itertools import islice
-from typing import Protocol
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-import chinese_calendar
-
+from services.sla.domain.duty_table import DutyTable, Shift, lay_out
 from services.sla.domain.limit import CLOCK, DAYS, Limit, TimeUnit
 
+T = TypeVar("T")
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-PUBLISHED_YEARS = range(2004, 2027)
-"""The years chinesecalendar 1.11 knows the State Council's notice of."""
+REACHES = (date(1900, 1, 1), date(2500, 1, 1))
 _LOOK_DAYS = 3660
-
-Shift = tuple[time, time]
-
-
-class WorkingCalendar(Protocol):
-    """One unit's duty, day by day. Local closures or summer hours are another implementation of it."""
-
-    @property
-    def zone(self) -> ZoneInfo: ...
-
-    def duty(self, day: date) -> tuple[Shift, ...]:
-        """The hours of duty on that day, in order; none on a day off. The same answer every time."""
-        ...
-
-    def is_published(self, day: date) -> bool:
-        """Whether that day's arrangement is final."""
-        ...
+_ONE_DAY = timedelta(days=1)
 
 
-@lru_cache(maxsize=20_000)
-def is_working_day(day: date) -> bool:
-    """By the State Council's arrangement; by weekday where no notice is known."""
-    if day.year not in PUBLISHED_YEARS:
-        return day.weekday() < 5
-    return bool(chinese_calendar.is_workday(day))
+class WorkingCalendar:
+    """One unit's duty, day by day. Compared by what it is, not by what it says: keep the one you have.
+
+    `duty` gives the shifts of a day in order, none on a day off; `is_published` whether the day's arrangement is
+    final. Both give the same answer every time. Days are laid out as they are asked for.
+    """
+
+    def __init__(
+        self,
+        duty: Callable[[date], tuple[Shift, ...]],
+        is_published: Callable[[date], bool],
+        zone: ZoneInfo = SHANGHAI,
+    ) -> None:
+        self.duty = duty
+        self.is_published = is_published
+        self.zone = zone
+        self._table = DutyTable(REACHES[0].toordinal())
+
+    def around(self, at: datetime) -> DutyTable:
+        """The days laid out, those around a moment among them."""
+        if not self._table.covers(at):
+            day = at.astimezone(self.zone).date()
+            self._stretch(date(day.year - 1, 1, 1), date(day.year + 2, 1, 1))
+        return self._table
+
+    def around_day(self, day: date) -> DutyTable:
+        if not self._table.has(day):
+            self._stretch(date(day.year - 1, 1, 1), date(day.year + 2, 1, 1))
+        return self._table
+
+    def found(self, look: Callable[[DutyTable], T | None], table: DutyTable, *, backwards: bool = False) -> T:
+        """The answer, from a table as long as it takes. Raises ValueError if there is no duty in ten years."""
+        while (answer := look(table)) is None:
+            table = self._longer(table, backwards)
+        return answer
+
+    def _longer(self, table: DutyTable, backwards: bool) -> DutyTable:
+        first, end = date.fromordinal(table.first), date.fromordinal(table.first + len(table.midnights) - 1)
+        edge, nearest = (first, 0) if backwards else (end, -1)
+        idle = abs(table.workdays[nearest] - edge.toordinal()) if table.workdays else len(table.midnights)
+        if idle > _LOOK_DAYS or edge in REACHES:
+            raise ValueError(f"the calendar has no duty in the {idle} days {'after' if backwards else 'before'} {edge}")
+        years = end.year - first.year  # as many again, so that laying out costs little more than once
+        self._stretch(*((_year(first, -years), first) if backwards else (end, _year(end, years))))
+        return self._table
+
+    def _stretch(self, first: date, end: date) -> None:
+        """Make a new table: one that is asked at the same time stays as it is."""
+        held = self._table
+        if held.midnights:
+            first = min(first, date.fromordinal(held.first))
+            end = max(end, date.fromordinal(held.first + len(held.midnights) - 1))
+        if first < REACHES[0] or end > REACHES[1]:
+            raise ValueError(f"the calendar reaches from {REACHES[0]} to {REACHES[1]}, not from {first} to {end}")
+        self._table = lay_out(self.duty, self.is_published, self.zone, first, end)
 
 
-@dataclass(frozen=True, slots=True)
-class StateCalendar:
-    """The State Council's working days with the same duty hours on each: 08:00–12:00, 14:00–18:00."""
-
-    zone: ZoneInfo = SHANGHAI
-    hours: tuple[Shift, ...] = ((time(8), time(12)), (time(14), time(18)))
-
-    def duty(self, day: date) -> tuple[Shift, ...]:
-        return self.hours if is_working_day(day) else ()
-
-    def is_published(self, day: date) -> bool:
-        return day.year in PUBLISHED_YEARS
+def _year(day: date, years: int) -> date:
+    return min(max(day.replace(year=day.year + years), REACHES[0]), REACHES[1])
 
 
 # --- what follows for a deadline -------------------------------------------------------------------------
@@ -87,24 +108,28 @@ def due(start: datetime, limit: Limit, calendar: WorkingCalendar) -> Due:
     """
     if limit.unit in CLOCK:
         return Due(start + limit.amount * CLOCK[limit.unit], start)
-    begins = counts_from(start, limit, calendar)
     if limit.unit not in DAYS:
-        at = add_working(begins, timedelta(hours=limit.amount), calendar)
-        return Due(at, begins, not calendar.is_published(_day(at, calendar)))
-    today, count = _day(start, calendar), int(limit.amount)
+        at, final = _added(start, timedelta(hours=limit.amount), calendar)
+        return Due(at, start, not final)
+    moment = start.astimezone(UTC)
+    return calendar.found(lambda table: _due_in_days(moment, limit, table), calendar.around(moment))
+
+
+def _due_in_days(start: datetime, limit: Limit, table: DutyTable) -> Due | None:
+    today, count = table.day_at(start), int(limit.amount)
     if limit.unit is TimeUnit.WORKING_DAY:
-        last = add_working_days(today, count, calendar)
+        last = table.working_day(today + 1, count)
     else:
-        last = rolled_forward(today + timedelta(days=count), calendar)
-    return Due(_spans(last, calendar)[-1][1], begins, not calendar.is_published(last))
+        last = table.working_day(today + count, 1)
+    return None if last is None else Due(table.closes[last], table.midnights[today + 1], not table.final[last])
 
 
 def counts_from(start: datetime, limit: Limit | None, calendar: WorkingCalendar) -> datetime:
     """When a limit that starts now begins to be used: a count in days starts the next day (民法典 201)."""
     if limit is None or limit.unit not in DAYS:
         return start
-    tomorrow = _day(start, calendar) + timedelta(days=1)
-    return datetime.combine(tomorrow, time(0), calendar.zone).astimezone(UTC)
+    table = calendar.around(start)
+    return table.midnights[table.day_at(start) + 1]
 
 
 def used(part: float, limit: Limit | None, granted: Due, calendar: WorkingCalendar) -> datetime:
@@ -130,14 +155,25 @@ def between(start: datetime, end: datetime, limit: Limit | None, calendar: Worki
 
 def due_after(start: datetime, amount: timedelta, limit: Limit | None, calendar: WorkingCalendar) -> Due:
     """When so much of a limit's own time is used up. A count in calendar days ends on no day off, as in `due`."""
-    at = later(start, amount, limit, calendar)
     if limit is None or limit.unit in CLOCK:
-        return Due(at, start)
-    day = _day(at, calendar)
-    if limit.unit is TimeUnit.CALENDAR_DAY and not calendar.duty(day):
-        day = rolled_forward(day, calendar)
-        at = _spans(day, calendar)[-1][1]
-    return Due(at, start, not calendar.is_published(day))
+        return Due(start + amount, start)
+    if limit.unit is not TimeUnit.CALENDAR_DAY:
+        at, final = _added(start, amount, calendar)
+        return Due(at, start, not final)
+    at = start + amount
+    return calendar.found(lambda table: _due_on_duty(start, at, table), calendar.around(at))
+
+
+def _due_on_duty(start: datetime, at: datetime, table: DutyTable) -> Due | None:
+    today = table.day_at(at)
+    ended = table.working_day(today, -1)
+    if ended is not None and table.closes[ended] == at:  # the midnight that ends a day of duty is part of it
+        return Due(at, start, not table.final[ended])
+    last = table.working_day(today, 1)
+    if last is None:
+        return None
+    on_duty = table.workdays[last] == table.first + today
+    return Due(at if on_duty else table.closes[last], start, not table.final[last])
 
 
 def _is_working(limit: Limit | None) -> bool:
@@ -149,60 +185,61 @@ def _is_working(limit: Limit | None) -> bool:
 
 def add_working_days(day: date, count: int, calendar: WorkingCalendar) -> date:
     """The `count`-th working day after a day, whatever that day is."""
-    return next(islice(_working_days(day + timedelta(days=1), calendar), count - 1, None))
+    return _working_day(day + _ONE_DAY, _at_least_one(count), calendar)
+
+
+def subtract_working_days(day: date, count: int, calendar: WorkingCalendar) -> date:
+    """The `count`-th working day before a day, whatever that day is."""
+    return _working_day(day, -_at_least_one(count), calendar)
+
+
+def working_days_between(day: date, last: date, calendar: WorkingCalendar) -> int:
+    """How many working days there are after a day, until and with the last."""
+    calendar.around_day(day)
+    table = calendar.around_day(last)
+    return max(0, table.worked[table.place_of(last) + 1] - table.worked[table.place_of(day) + 1])
 
 
 def rolled_forward(day: date, calendar: WorkingCalendar) -> date:
     """The day itself, or the first working day after it where it is a day off."""
-    return next(_working_days(day, calendar))
+    return _working_day(day, 1, calendar)
 
 
 def add_working(start: datetime, amount: timedelta, calendar: WorkingCalendar) -> datetime:
-    """The earliest moment by which so much time of duty has passed."""
-    left = amount
-    for day in _working_days(_day(start, calendar), calendar):
-        for begin, end in _spans(day, calendar):
-            useful = end - max(begin, start)
-            if useful >= left:
-                return end - useful + left
-            left -= max(useful, timedelta())
-    raise AssertionError("unreachable: the days of duty never end")
+    """The earliest moment of duty by which so much time of duty has passed."""
+    return _added(start, amount, calendar)[0]
+
+
+def subtract_working(end: datetime, amount: timedelta, calendar: WorkingCalendar) -> datetime:
+    """The latest moment of duty from which on so much time of duty lies before the end."""
+    end = end.astimezone(UTC)
+    return calendar.found(lambda table: table.subtract(end, amount), calendar.around(end), backwards=True)
 
 
 def working_between(start: datetime, end: datetime, calendar: WorkingCalendar) -> timedelta:
     """How much time of duty lies between two moments; none where the end comes first."""
-    total = timedelta()
-    last = _day(end, calendar)
-    for day in _working_days(_day(start, calendar), calendar):
-        if day > last:
-            break
-        for begin, finish in _spans(day, calendar):
-            total += max(timedelta(), min(finish, end) - max(begin, start))
-    return total
+    if end <= start:
+        return timedelta()
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    calendar.around(start)
+    table = calendar.around(end)
+    return table.until(end) - table.until(start)
 
 
-def _day(at: datetime, calendar: WorkingCalendar) -> date:
-    return at.astimezone(calendar.zone).date()
+def _added(start: datetime, amount: timedelta, calendar: WorkingCalendar) -> tuple[datetime, bool]:
+    start = start.astimezone(UTC)
+    return calendar.found(lambda table: table.add(start, amount), calendar.around(start))
 
 
-def _working_days(start: date, calendar: WorkingCalendar) -> Iterator[date]:
-    """Working days from `start` on. Raises ValueError if there is none in ten years."""
-    day, idle = start, 0
-    while idle < _LOOK_DAYS:
-        if calendar.duty(day):
-            idle = 0
-            yield day
-        idle += 1
-        day += timedelta(days=1)
-    raise ValueError(f"the calendar has no duty in the {_LOOK_DAYS} days before {day}")
+def _working_day(day: date, count: int, calendar: WorkingCalendar) -> date:
+    def look(table: DutyTable) -> date | None:
+        number = table.working_day(table.place_of(day), count)
+        return None if number is None else date.fromordinal(table.workdays[number])
+
+    return calendar.found(look, calendar.around_day(day), backwards=count < 0)
 
 
-def _spans(day: date, calendar: WorkingCalendar) -> list[tuple[datetime, datetime]]:
-    """The day's hours of duty as moments, UTC."""
-    return [
-        (
-            datetime.combine(day, begin, calendar.zone).astimezone(UTC),
-            datetime.combine(day, end, calendar.zone).astimezone(UTC),
-        )
-        for begin, end in calendar.duty(day)
-    ]
+def _at_least_one(count: int) -> int:
+    if count < 1:
+        raise ValueError(f"{count} working days: count at least one")
+    return count

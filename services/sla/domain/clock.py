@@ -3,7 +3,7 @@
 | obligation | owed by | starts with | met by | cancelled by |
 |---|---|---|---|---|
 | accept | whistle-blower | opened | accepted, declined | |
-| dispatch | hub, then the desk | accepted, unmerged | dispatched | sent to another desk |
+| dispatch | hub, then the desk | accepted, unmerged, taken over | dispatched | sent to another desk |
 | sign_in | each unit | dispatched, rework | signed in, refused, done | unit released, handled |
 | rule_on_refusal | hub | refused (refusal review) | ruled, or another unit follows | |
 | designate | hub | refused (consultation) | ruled, designated | |
@@ -22,7 +22,8 @@ Nobody gains time. A unit's clock starts once in a round. A refusal meets the si
 it is dismissed, the sign-in goes on under its first due time, however long the ruling took. Until another unit has
 the case the first receiver stays accountable (首接负责), whatever was ruled. A unit that loses the case and is given
 it again in the same round goes on with what it had left. Only an approved extension or a plan adds to it, and a
-higher urgency takes away. A successor stands in its predecessor's place, on the same clock.
+higher urgency takes away; a shorter plan in the place of a longer one takes back what that had added. A successor
+stands in its predecessor's place, on the same clock. Each deadline keeps to the policy it began under.
 """
 
 from datetime import datetime
@@ -30,9 +31,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from services.sla.domain import clock_state as held
-from services.sla.domain import deadline as one
-from services.sla.domain import parts
-from services.sla.domain.calendar import Due
+from services.sla.domain import moves, parts, plans, steps
 from services.sla.domain.clock_state import (
     OWED_BY_A_UNIT,
     OWED_BY_WHO_WHISTLED,
@@ -63,26 +62,34 @@ def declined(state: ClockState, fact: f.CaseDeclined, at: datetime, _: Rules) ->
     return held.ended(state, state.open(), State.MET, at, fact)
 
 
-def sent_to_desk(state: ClockState, fact: f.CaseSentToDesk, at: datetime, _: Rules) -> ClockState:
-    """Another desk takes over the time that is left; it gets none of its own."""
+def sent_to_desk(state: ClockState, fact: f.CaseSentToDesk, at: datetime, rules: Rules) -> ClockState:
+    """Another desk takes over the time that is left, and gets none of its own; one that takes it from units begins."""
+    if fact.released:
+        state = parts.released(state, {made.unit for made in fact.released}, at, fact, rules)
+        return held.armed(state, fact.desk, (Obligation.DISPATCH,), at, rules)
     elsewhere = [deadline for deadline in state.open(Obligation.DISPATCH) if deadline.unit != fact.desk]
     return held.handed_on(state, elsewhere, fact.desk, at, fact)
 
 
 def dispatched(state: ClockState, fact: f.CaseDispatched, at: datetime, rules: Rules) -> ClockState:
     """The assignments named are those in effect: who has its clock keeps it, others begin, go on or lose it."""
+    state = state.model_copy(update={"level": fact.level})
     state = held.ended(state, state.open(Obligation.DISPATCH), State.MET, at, fact)
     units = {assignment.unit for assignment in fact.assignments}
     state = parts.released(state, {known.unit for known in state.open(*OWED_BY_A_UNIT)} - units, at, fact, rules)
     if fact.cause is DispatchCause.DESIGNATED or fact.stage not in (*UNDER_REVIEW, Stage.SUSPENDED):
         state = parts.nothing_argued(state, at, fact, rules)
+    lead = _lead_of(fact)
+    if lead is not None:
+        state = plans.led_by(state, lead, at, fact, rules)
     for assignment in fact.assignments:
         if assignment.begun and not state.open(Obligation.HANDLE, unit=assignment.unit):
-            state = parts.given(state, assignment.unit, at, fact, rules)
-    lead = next((assignment.unit for assignment in fact.assignments if assignment.role is Role.LEAD), None)
-    if lead is not None:
-        state = parts.led_by(state, lead, at, fact, rules)
+            state = parts.given(state, assignment.unit, plans.ends(state, at), at, fact, rules)
     return parts.paused(state, at, rules) if state.suspended_at is not None else state
+
+
+def _lead_of(fact: f.CaseDispatched | f.CaseListed | f.CaseReworkOrdered) -> str | None:
+    return next((assignment.unit for assignment in fact.assignments if assignment.role is Role.LEAD), None)
 
 
 # --- while units have it --------------------------------------------------------------------------------------
@@ -115,8 +122,8 @@ def progressed(state: ClockState, fact: f.CaseProgressed, at: datetime, _: Rules
 
 
 def unit_done(state: ClockState, fact: f.CaseUnitDone, at: datetime, _: Rules) -> ClockState:
-    owed = state.open(*OWED_BY_A_UNIT, Obligation.MILESTONE, unit=fact.unit)
-    state = held.ended(state, owed, State.MET, at, fact)
+    owed = state.open(*OWED_BY_A_UNIT, unit=fact.unit)
+    state = held.ended(state, [*owed, *plans.met_by(state, fact.unit)], State.MET, at, fact)
     return parts.settled(state, parts.rulings_for(state, (fact.unit,)), State.CANCELLED, at, fact)
 
 
@@ -132,7 +139,8 @@ def handed_over(state: ClockState, fact: f.CaseHandedOver, at: datetime, _: Rule
     rulings = tuple(
         ruling.model_copy(update={"asker": unit}) if ruling.asker == before else ruling for ruling in state.rulings
     )
-    state = state.model_copy(update={"rulings": rulings})
+    lead = unit if state.lead == before else state.lead
+    state = state.model_copy(update={"rulings": rulings, "lead": lead})
     state = held.renamed(state, state.open(Obligation.MILESTONE, unit=before), unit)
     theirs = [
         known
@@ -165,27 +173,15 @@ def request_ruled(state: ClockState, fact: f.CaseRequestRuled, at: datetime, rul
         return state
     if fact.kind is RequestKind.SUSPENSION:
         return parts.suspended(state, fact.until, at, fact, rules)
-    share = fact.share or 0
-    longer = [(known, one.lengthened(known, share, rules)) for known in state.open(Obligation.HANDLE, unit=fact.unit)]
-    return parts.extended(state, longer, at, fact, rules)
+    return parts.extended(state, fact.unit, fact.share or 0, at, fact, rules)
 
 
 def listed(state: ClockState, fact: f.CaseListed, at: datetime, rules: Rules) -> ClockState:
-    """A plan replaces the one before. What units have to handle goes on until its end, where that is later."""
     state = held.ended(state, state.open(Obligation.MILESTONE), State.CANCELLED, at, fact)
-    lead = next((assignment.unit for assignment in fact.assignments if assignment.role is Role.LEAD), None)
-    state = state.model_copy(update={"milestones": {}})
-    if fact.milestones and lead is not None:
-        generations = parts.numbered(state, [step.number for step in fact.milestones])
-        plan = [
-            one.arm_until(
-                lead, Obligation.MILESTONE, generations[step.number], step.due_at, at, rules, round_=state.round
-            )
-            for step in fact.milestones
-        ]
-        state = held.added(state, plan).model_copy(update={"milestones": generations})
-        ends = Due(max(step.due_at for step in fact.milestones), at)
-        state = parts.extended(state, [(known, ends) for known in state.open(Obligation.HANDLE)], at, fact, rules)
+    lead = _lead_of(fact) or state.lead
+    state = state.model_copy(update={"milestones": {}, "lead": lead})
+    if fact.milestones and lead:
+        state = plans.begun(state, lead, fact, at, rules)
     return parts.suspended(state, fact.review_at, at, fact, rules) if fact.stage is Stage.SUSPENDED else state
 
 
@@ -196,28 +192,21 @@ def milestone_reached(state: ClockState, fact: f.CaseMilestoneReached, at: datet
 
 
 def resumed(state: ClockState, fact: f.CaseResumed, at: datetime, rules: Rules) -> ClockState:
-    """Everything goes on with what was left; an urgency that rose meanwhile counts from now on."""
+    """Everything goes on with what was left; a refusal that is argued was not judged meanwhile."""
     state = held.ended(state, state.open(Obligation.REVIEW), State.MET, at, fact)
     state = parts.gone_on(state, [known for known in state.open() if known.state is State.PAUSED], at, fact, rules)
     since = state.suspended_at
     if since is None:
         return state
-    state = held.replaced(state, [(known, one.leave_out(known, since, at, rules)) for known in parts.argued(state)])
-    rose = state.raised_at is not None and state.raised_at >= since
-    return state.model_copy(update={"suspended_at": None, "raised_at": at if rose else state.raised_at})
+    state = held.replaced(state, [(known, moves.leave_out(known, since, at, rules)) for known in parts.argued(state)])
+    return state.model_copy(update={"suspended_at": None})
 
 
 def reprioritised(state: ClockState, fact: f.CaseReprioritised, at: datetime, rules: Rules) -> ClockState:
     """Raised: a unit has the new limit from now at most. Lowered: what runs stays as it is."""
-    raised = fact.urgency.is_stricter_than(state.urgency)
+    is_raised = fact.urgency.is_stricter_than(state.urgency)
     state = state.model_copy(update={"urgency": fact.urgency})
-    if not raised:
-        return state
-    state = state.model_copy(update={"raised_at": at})
-    shorter = [(known, parts.shortened(state, known, at, rules)) for known in state.open(*OWED_BY_A_UNIT)]
-    changed = [(known, after) for known, after in shorter if after is not None]
-    state = held.ended(state, [known for known, _ in changed], State.CANCELLED, at, fact)
-    return held.added(state, [after for _, after in changed])
+    return parts.raised(state, at, fact, rules) if is_raised else state
 
 
 # --- it goes elsewhere -------------------------------------------------------------------------------------------
@@ -265,7 +254,7 @@ def rework_ordered(state: ClockState, fact: f.CaseReworkOrdered, at: datetime, r
     if fact.cause is ReworkCause.RESIDENT_UNSATISFIED:
         state = held.ended(state, state.open(Obligation.RATE), State.MET, at, fact)
     state = parts.nothing_pending(held.ended(state, state.open(), State.CANCELLED, at, fact))
-    state = state.model_copy(update={"round": fact.round, "milestones": {}})
+    state = state.model_copy(update={"round": fact.round, "milestones": {}, "lead": _lead_of(fact) or state.lead})
     for assignment in fact.assignments:
         state = held.armed(state, assignment.unit, OWED_BY_A_UNIT, at, rules)
     return state
@@ -305,6 +294,17 @@ def reached(
     for deadline in state.open(found.obligation, unit=found.unit):
         awaited = (deadline.generation, deadline.next_step) == (found.generation, found.step)
         if awaited and deadline.next_at is not None and found.at <= now:
-            after, stated = one.reach(deadline, now, rules)
+            after, stated = steps.reach(deadline, now, rules)
             return held.replaced(state, [(deadline, after)]), stated
     return state, None
+
+
+def ran_out(state: ClockState, at: datetime, rules: Rules) -> tuple[ClockState, tuple[f.DeadlineStep, ...]]:
+    """What ran out before a fact was stated, and nobody has said so yet: it is said before the fact takes effect.
+
+    So nothing that was overdue ever ends, is extended or goes to somebody else as if it had not been.
+    """
+    known_late = sorted((one for one in state.open() if steps.ran_out(one, at)), key=lambda one: one.due_at)
+    late = [(known, *steps.reach(known, at, rules)) for known in known_late]
+    after = held.replaced(state, [(known, overdue) for known, overdue, _ in late])
+    return after, tuple(stated for _, _, stated in late if stated is not None)

@@ -7,11 +7,13 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.sla.domain import deadline as one
+from services.sla.domain.category_limits import candidates
 from services.sla.domain.deadline import Deadline, State
-from services.sla.domain.limit import Limit
+from services.sla.domain.moves import hand_on
+from services.sla.domain.policy import Concern, Granted
 from services.sla.domain.rules import Rules
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import Obligation, RequestKind, Stage, Urgency
+from shared.contracts.vocabulary import Level, Obligation, RequestKind, Stage, Urgency
 
 OWED_BY_A_UNIT = (Obligation.SIGN_IN, Obligation.FIRST_CONTACT, Obligation.HANDLE)
 """What every unit owes that has a part; milestones are the lead's beside these."""
@@ -33,8 +35,8 @@ class Ruling(BaseModel):
 
 class ClockState(BaseModel):
     """What the clock knows of a case. `rulings` are those still owed; `milestones` has the generation of the deadline
-    of each milestone of the plan in force, by its number; `raised_at` = when the urgency last rose; `handed_over` =
-    up to which generation a unit's deadlines are its successor's: should it come back, it starts after that.
+    of each milestone of the plan in force, by its number; `handed_over` = up to which generation a unit's deadlines
+    are its successor's: should it come back, it starts after that. `level` None = not dispatched yet.
 
     `deadlines` are rows of their own; the rest is kept as JSON.
     """
@@ -43,12 +45,13 @@ class ClockState(BaseModel):
 
     urgency: Urgency
     category: tuple[str, ...] = ()
+    level: Level | None = None
     whistle_blower: str
+    lead: str = ""
     round: int = 1
     rulings: tuple[Ruling, ...] = ()
     milestones: dict[int, int] = {}
     handed_over: dict[str, int] = {}
-    raised_at: datetime | None = None
     suspended_at: datetime | None = None
     deadlines: tuple[Deadline, ...] = Field(default=(), exclude=True)
 
@@ -85,21 +88,23 @@ def armed(
             unit,
             obligation,
             generation or next_generation(state, obligation, unit),
-            limit_of(state, obligation, rules),
+            grants(state, obligation, rules),
             at,
             rules,
             state.round,
+            state.urgency,
         )
         for obligation in owed
     ]
     return added(state, new)
 
 
-def limit_of(state: ClockState, obligation: Obligation, rules: Rules) -> Limit:
-    """What the policy grants; units have less in a rework."""
-    limit = rules.policy.limit(obligation, state.urgency)
+def grants(state: ClockState, obligation: Obligation, rules: Rules) -> tuple[Granted, ...]:
+    """What the policy grants and, to handle it, the catalogue; units have less in a rework. The stricter counts."""
+    concern = Concern(state.urgency, state.category, state.level)
+    found = candidates(rules.policy, rules.category_limits, obligation, concern)
     factor = rules.policy.rework_factor if state.round > 1 and obligation in OWED_BY_A_UNIT else 1
-    return limit if factor == 1 else limit.times(factor)
+    return found if factor == 1 else tuple(Granted(one.limit.times(factor), one.basis) for one in found)
 
 
 def next_generation(state: ClockState, obligation: Obligation, unit: str) -> int:
@@ -128,7 +133,7 @@ def renamed(state: ClockState, theirs: Iterable[Deadline], unit: str, generation
 
 def handed_on(state: ClockState, theirs: Sequence[Deadline], unit: str, at: datetime, fact: f.CaseFact) -> ClockState:
     """The clocks end where they are and go on with another unit, each as its next generation."""
-    new = [one.hand_on(known, unit, next_generation(state, known.obligation, unit)) for known in theirs]
+    new = [hand_on(known, unit, next_generation(state, known.obligation, unit)) for known in theirs]
     return added(ended(state, theirs, State.CANCELLED, at, fact), new)
 
 

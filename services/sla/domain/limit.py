@@ -31,6 +31,12 @@ CLOCK: dict[TimeUnit, timedelta] = {
 DAYS = frozenset({TimeUnit.CALENDAR_DAY, TimeUnit.WORKING_DAY})
 """Counted in whole days: the count starts the next day (民法典 201)."""
 
+_USUAL = CLOCK | {
+    TimeUnit.CALENDAR_DAY: timedelta(days=1),
+    TimeUnit.WORKING_HOUR: timedelta(days=1) / WORKING_HOURS_IN_A_DAY,
+    TimeUnit.WORKING_DAY: timedelta(days=1),
+}
+
 _WRITTEN = re.compile(r"^(\d+(?:\.\d+)?) ([a-z_]+)$")
 
 
@@ -58,6 +64,11 @@ class Limit:
         if match is None or match[2] not in set(TimeUnit):
             raise ValueError(f"{written!r} is not a limit; write an amount and one of {units}, as `4 working_hour`")
         return cls(float(match[1]), TimeUnit(match[2]))
+
+    @property
+    def usual(self) -> timedelta:
+        """About how long it is by the clock, duty being a third of a day: for an order where no start is known."""
+        return self.amount * _USUAL[self.unit]
 
     def times(self, factor: float) -> "Limit":
         """A part or a multiple of it: half of `1 working_day` is `4 working_hour`."""

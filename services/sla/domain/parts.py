@@ -1,11 +1,12 @@
 """What becomes of clocks as units get parts, lose them, go on, refuse and ask: the steps that several facts take."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from services.sla.domain import clock_state as held
 from services.sla.domain import deadline as one
-from services.sla.domain.calendar import Due
+from services.sla.domain import moves
 from services.sla.domain.clock_state import OWED_BY_A_UNIT, UNDER_REVIEW, ClockState, Ruling
 from services.sla.domain.deadline import Deadline, State
 from services.sla.domain.rules import Rules
@@ -13,7 +14,9 @@ from shared.contracts import facts as f
 from shared.contracts.vocabulary import Obligation, RequestKind
 
 
-def given(state: ClockState, unit: str, at: datetime, fact: f.CaseDispatched, rules: Rules) -> ClockState:
+def given(
+    state: ClockState, unit: str, plan_ends: datetime | None, at: datetime, fact: f.CaseDispatched, rules: Rules
+) -> ClockState:
     """A unit gets a part. In a round in which it had one before, its clocks go on; who was contacted, was."""
     known = [state.latest(obligation, unit) for obligation in OWED_BY_A_UNIT]
     again = [was for was in known if was is not None]
@@ -22,12 +25,11 @@ def given(state: ClockState, unit: str, at: datetime, fact: f.CaseDispatched, ru
         going = [was for was in again if not was.is_open and (was.obligation, was.state) != contacted]
         return gone_on(state, going, at, fact, rules)
     state = held.armed(state, unit, OWED_BY_A_UNIT, at, rules)
-    plan = state.open(Obligation.MILESTONE)
-    if not plan:
+    if plan_ends is None:
         return state
-    ends = Due(max(step.due_at if step.left is None else at + step.left for step in plan), at)
-    own = [handle for handle in state.open(Obligation.HANDLE, unit=unit) if handle.due_at < ends.at]
-    return held.replaced(state, [(handle, one.extend(handle, handle.generation, ends, rules)) for handle in own])
+    own = state.open(Obligation.HANDLE, unit=unit)
+    longer = [(known, moves.by_plan(known, known.generation, plan_ends, at, rules)) for known in own]
+    return held.replaced(state, [(known, planned) for known, planned in longer if planned is not None])
 
 
 def released(state: ClockState, units: Collection[str], at: datetime, fact: f.CaseFact, rules: Rules) -> ClockState:
@@ -41,33 +43,6 @@ def released(state: ClockState, units: Collection[str], at: datetime, fact: f.Ca
     return settled(state, [ruling for ruling in pending if ruling.kind is not None], State.CANCELLED, at, fact)
 
 
-def led_by(state: ClockState, lead: str, at: datetime, fact: f.CaseDispatched, rules: Rules) -> ClockState:
-    """What is left of the plan is the lead's, whoever that is now; what is overdue remains who let it pass."""
-    if not state.milestones:
-        return state
-    plan = [
-        known for known in held.all_of(state, Obligation.MILESTONE) if known.generation in state.milestones.values()
-    ]
-    merged_away = [known for known in plan if not known.is_open and known.left is not None]
-    state = gone_on(state, merged_away, at, fact, rules)
-    steps = {
-        number: known
-        for known in state.open(Obligation.MILESTONE)
-        for number, generation in state.milestones.items()
-        if known.generation == generation and known.unit != lead and known.fired_at is None
-    }
-    generations = numbered(state, steps)
-    new = [one.hand_on(known, lead, generations[number]) for number, known in steps.items()]
-    state = held.added(held.ended(state, steps.values(), State.CANCELLED, at, fact), new)
-    return state.model_copy(update={"milestones": state.milestones | generations})
-
-
-def numbered(state: ClockState, milestones: Iterable[int]) -> dict[int, int]:
-    """The next generations for these milestones. No two milestones of a case share one, whoever leads it."""
-    used_up = max((known.generation for known in held.all_of(state, Obligation.MILESTONE)), default=0)
-    return {number: used_up + place for place, number in enumerate(milestones, start=1)}
-
-
 def taken_away(
     state: ClockState, going: Iterable[Deadline], at: datetime, fact: f.CaseFact, rules: Rules
 ) -> ClockState:
@@ -75,7 +50,7 @@ def taken_away(
     return held.replaced(
         state,
         [
-            (known, one.take_away(known, at if known.is_open else state.suspended_at or at, fact.NAME, rules))
+            (known, moves.take_away(known, at if known.is_open else state.suspended_at or at, fact.NAME, rules))
             for known in going
         ],
     )
@@ -87,9 +62,8 @@ def gone_on(
     """They go on with what was left; if the urgency rose meanwhile, with the new limit at most."""
     changes, new = [], []
     for known in standing:
-        after = one.resume(known, at, rules)
-        rose = state.raised_at is not None and _stood_since(state, known) <= state.raised_at
-        shorter = shortened(state, after, at, rules) if rose else None
+        after = moves.resume(known, at, rules)
+        shorter = shortened(state, after, at, rules) if known.raised_at is not None else None
         if shorter is None:
             changes.append((known, after))
             continue
@@ -99,30 +73,41 @@ def gone_on(
     return held.added(held.replaced(state, changes), new)
 
 
-def _stood_since(state: ClockState, known: Deadline) -> datetime:
-    """When it stopped to run; who loses its part in a suspension had stopped when that began."""
-    if known.paused_at is not None:
-        return known.paused_at
-    assert known.ended_at is not None, "only what stands still can go on"
-    return min(known.ended_at, state.suspended_at or known.ended_at)
-
-
 def shortened(state: ClockState, running: Deadline, at: datetime, rules: Rules) -> Deadline | None:
     """The limit of the present urgency from then on, where it ends before the deadline does."""
     if running.obligation not in OWED_BY_A_UNIT or running.state is not State.ARMED:
         return None
-    limit = held.limit_of(state, running.obligation, rules)
-    fresh = one.arm(running.unit, running.obligation, running.generation + 1, limit, at, rules, state.round)
-    return fresh if fresh.due_at < running.due_at else None
+    limits = held.grants(state, running.obligation, rules)
+    generation = running.generation + 1
+    fresh = one.arm(running.unit, running.obligation, generation, limits, at, rules, state.round, state.urgency)
+    return moves.outrunning(running, fresh, rules) if fresh.due_at < running.due_at else None
 
 
-def extended(
-    state: ClockState, longer: Iterable[tuple[Deadline, Due]], at: datetime, fact: f.CaseFact, rules: Rules
+def raised(state: ClockState, at: datetime, fact: f.CaseFact, rules: Rules) -> ClockState:
+    """The urgency rose: a unit has the new limit from now at most, for what stands still from when it goes on."""
+    theirs = [known for known in state.deadlines if known.obligation in OWED_BY_A_UNIT and known.round == state.round]
+    still = [(known, replace(known, raised_at=at)) for known in theirs if not known.is_live and known.fired_at is None]
+    shorter = [(known, shortened(state, known, at, rules)) for known in theirs if known.is_live]
+    return renewed(held.replaced(state, still), shorter, at, fact)
+
+
+def extended(state: ClockState, unit: str, share: float, at: datetime, fact: f.CaseFact, rules: Rules) -> ClockState:
+    """A new generation for what the unit has to handle, if it then lies ahead. What was overdue was overdue."""
+    longer = [
+        (known, moves.set_anew(known, known.generation + 1, due, at, rules))
+        for known in state.open(Obligation.HANDLE, unit=unit)
+        if (due := moves.lengthened(known, share, at, rules)).at > max(known.due_at, at)
+    ]
+    return renewed(state, longer, at, fact)
+
+
+def renewed(
+    state: ClockState, generations: Collection[tuple[Deadline, Deadline | None]], at: datetime, fact: f.CaseFact
 ) -> ClockState:
-    """A new generation for each whose new due time is later and lies ahead. What was overdue was overdue."""
-    longer = [(known, due) for known, due in longer if due.at > max(known.due_at, at)]
-    new = [one.extend(known, known.generation + 1, due, rules) for known, due in longer]
-    return held.added(held.ended(state, [known for known, _ in longer], State.CANCELLED, at, fact), new)
+    """Another generation takes the place of each, where there is one."""
+    found = [(known, new) for known, new in generations if new is not None]
+    state = held.ended(state, [known for known, _ in found], State.CANCELLED, at, fact)
+    return held.added(state, [new for _, new in found])
 
 
 def suspended(state: ClockState, until: datetime | None, at: datetime, fact: f.CaseFact, rules: Rules) -> ClockState:
@@ -137,7 +122,7 @@ def suspended(state: ClockState, until: datetime | None, at: datetime, fact: f.C
 
 def paused(state: ClockState, at: datetime, rules: Rules) -> ClockState:
     running = [known for known in state.open() if known.is_live and known.obligation is not Obligation.REVIEW]
-    return held.replaced(state, [(known, one.pause(known, at, rules)) for known in running])
+    return held.replaced(state, [(known, moves.pause(known, at, rules)) for known in running])
 
 
 # --- refusals that are argued, requests that wait ---------------------------------------------------------------
@@ -188,9 +173,8 @@ def argued_no_more(
     dismissed = [known for known in argued(state) if known.unit in units]
     changes, new = [], []
     for known in dismissed:
-        after = one.reinstate(known, rules)
-        rose = state.raised_at if known.ended_at and state.raised_at and known.ended_at <= state.raised_at else None
-        shorter = shortened(state, after, rose, rules) if rose else None
+        after = moves.reinstate(known, rules)
+        shorter = shortened(state, after, known.raised_at, rules) if known.raised_at is not None else None
         changes.append((known, after if shorter is None else one.end(after, State.CANCELLED, at, fact.NAME)))
         new += [] if shorter is None else [shorter]
     state = held.added(held.replaced(state, changes), new)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.sla.domain.calendar import WorkingCalendar
 from services.sla.domain.calendars import Calendars
+from services.sla.domain.category_limits import CategoryLimits
 from services.sla.domain.policy import Policies, Policy
 from shared.contracts.units import UnitTree
 
@@ -15,6 +16,7 @@ class Rules:
     policies: Policies
     units: UnitTree
     calendars: Calendars
+    category_limits: CategoryLimits | None = None
 
     @property
     def policy(self) -> Policy:

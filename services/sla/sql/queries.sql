@@ -1,14 +1,18 @@
 -- name: of_cases
 -- Every deadline of these cases, oldest first.
 select case_id, unit, obligation, generation, next_step, next_at, started_at, warn_at, due_at, fired_at, ended_at,
-       state, granted, policy_version, cause, provisional, round, paused, paused_at, time_left, ladder_from
+       state, granted, policy_version, cause, provisional, round, paused, paused_at, time_left, ladder_from, urgency,
+       basis, calendar_version, counts_from, used_before, planned, raised_at, outrun, outrun_counts_from,
+       outrun_due_at
 from deadline where case_id = any(:case_ids::uuid[]) order by case_id, started_at, obligation, unit, generation;
 
 -- name: save!
 -- Write deadlines, new or changed.
 insert into deadline (
     case_id, unit, obligation, generation, shard, next_step, next_at, started_at, warn_at, due_at, fired_at, ended_at,
-    state, granted, policy_version, cause, provisional, round, paused, paused_at, time_left, ladder_from
+    state, granted, policy_version, cause, provisional, round, paused, paused_at, time_left, ladder_from, urgency,
+    basis, calendar_version, counts_from, used_before, planned, raised_at, outrun, outrun_counts_from,
+    outrun_due_at
 )
 select * from unnest(
     :case_ids::uuid[], :units::text[], :obligations::text[], :generations::smallint[], :shards::smallint[],
@@ -16,14 +20,19 @@ select * from unnest(
     :due_ats::timestamptz[], :fired_ats::timestamptz[], :ended_ats::timestamptz[],
     :states::text[], :granteds::text[], :policy_versions::text[], :causes::text[], :provisionals::boolean[],
     :rounds::smallint[], :pauseds::interval[], :paused_ats::timestamptz[], :time_lefts::interval[],
-    :ladder_froms::timestamptz[]
+    :ladder_froms::timestamptz[], :urgencies::text[], :bases::text[], :calendar_versions::text[],
+    :counts_froms::timestamptz[], :used_befores::interval[], :planneds::interval[], :raised_ats::timestamptz[],
+    :outruns::text[], :outrun_counts_froms::timestamptz[], :outrun_due_ats::timestamptz[]
 )
 on conflict (case_id, unit, obligation, generation) do update set
     next_step = excluded.next_step, next_at = excluded.next_at, warn_at = excluded.warn_at, due_at = excluded.due_at,
     fired_at = excluded.fired_at, ended_at = excluded.ended_at, state = excluded.state, granted = excluded.granted,
     policy_version = excluded.policy_version, cause = excluded.cause, provisional = excluded.provisional,
     paused = excluded.paused, paused_at = excluded.paused_at, time_left = excluded.time_left,
-    ladder_from = excluded.ladder_from;
+    ladder_from = excluded.ladder_from, basis = excluded.basis, calendar_version = excluded.calendar_version,
+    counts_from = excluded.counts_from, used_before = excluded.used_before, planned = excluded.planned,
+    raised_at = excluded.raised_at, outrun = excluded.outrun, outrun_counts_from = excluded.outrun_counts_from,
+    outrun_due_at = excluded.outrun_due_at;
 
 -- name: take_out!
 -- Take away the rows of deadlines that a successor has now, under its own name.
@@ -34,26 +43,44 @@ where (deadline.case_id, deadline.unit, deadline.obligation, deadline.generation
     = (gone.case_id, gone.unit, gone.obligation, gone.generation);
 
 -- name: claim
--- Take what is due in these shards, the oldest first and only so much, and put each row off for as long as its
--- step may take; who takes the step says what comes next. One statement under the heads' locks: nobody else can
--- take the same row (nor move it, so its place in the table names it), and no row is taken before its time.
-with due as materialized (
-    select place, next_at
-    from unnest(:shards::smallint[], :floors::timestamptz[]) as wanted (shard, floor)
-    cross join lateral (
-        select ctid as place, next_at
-        from deadline
-        where deadline.shard = wanted.shard and next_at > wanted.floor and next_at <= :now::timestamptz
-        order by next_at limit :most::integer
-    ) as oldest
+-- What is due in these shards, the oldest first and only so much. Under the heads' locks nobody else can take it.
+select oldest.*
+from unnest(:shards::smallint[], :floors::timestamptz[]) as wanted (shard, floor)
+cross join lateral (
+    select * from deadline
+    where deadline.shard = wanted.shard and next_at > wanted.floor and next_at <= :now::timestamptz
     order by next_at limit :most::integer
-), taken as (
-    update deadline set next_at = :now::timestamptz + :put_off::interval
-    where ctid = any(array(select place from due)) and next_at <= :now::timestamptz
-      and state in ('armed', 'overdue', 'paused')
-    returning old.case_id, old.unit, old.obligation, old.generation, old.next_step, old.next_at
-)
-select case_id, unit, obligation, generation, next_step as step, next_at as at from taken order by next_at;
+) as oldest
+order by next_at limit :most::integer;
+
+-- name: take_steps!
+-- The one conditional update with which steps are taken: only what still waits for that step, and not before its time.
+update deadline
+set next_step = taken.next_step, next_at = taken.next_at, state = taken.state, fired_at = taken.fired_at
+from unnest(
+    :case_ids::uuid[], :units::text[], :obligations::text[], :generations::smallint[], :steps::smallint[],
+    :next_steps::smallint[], :next_ats::timestamptz[], :states::text[], :fired_ats::timestamptz[]
+) as taken (case_id, unit, obligation, generation, step, next_step, next_at, state, fired_at)
+where (deadline.case_id, deadline.unit, deadline.obligation, deadline.generation)
+    = (taken.case_id, taken.unit, taken.obligation, taken.generation)
+  and deadline.next_step = taken.step and deadline.next_at <= :now::timestamptz
+  and deadline.state in ('armed', 'overdue', 'paused');
+
+-- name: put_off!
+-- Leave steps for later that could not be taken, as far as they still wait.
+update deadline set next_at = :until::timestamptz
+from unnest(
+    :case_ids::uuid[], :units::text[], :obligations::text[], :generations::smallint[], :steps::smallint[]
+) as left_over (case_id, unit, obligation, generation, step)
+where (deadline.case_id, deadline.unit, deadline.obligation, deadline.generation)
+    = (left_over.case_id, left_over.unit, left_over.obligation, left_over.generation)
+  and deadline.next_step = left_over.step and deadline.next_at <= :until::timestamptz;
+
+-- name: move_caseseqs!
+-- Cases of which nothing changed but how many events they have.
+update state set caseseq = moved.caseseq
+from unnest(:case_ids::uuid[], :caseseqs::integer[]) as moved (case_id, caseseq)
+where state.case_id = moved.case_id;
 
 -- name: look_ahead
 -- When the next steps of these shards are due, after each shard's floor and until a time; the earliest ones.
@@ -69,4 +96,4 @@ order by next_at limit :most::integer;
 -- name: live
 -- How many deadlines run, by obligation and state.
 select obligation, state, count(*) as number from deadline
-where state in ('armed', 'overdue') group by obligation, state order by obligation, state;
+where ended_at is null and state in ('armed', 'overdue') group by obligation, state order by obligation, state;

@@ -18,7 +18,7 @@ from services.sla.clockwatch import ClockWatch
 from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Deadline, State
 from services.sla.main import handlers_by
-from services.sla.store import ClockStates, PostgresDeadlines, queries
+from services.sla.store import Claims, ClockStates, PostgresDeadlines, queries
 from services.sla.timer import MOST_AT_ONCE, Timer
 from shared.contracts import facts as f
 from shared.contracts.envelope import decode
@@ -68,11 +68,12 @@ class Process:
         self.agenda = Agenda()
         self.held = Held()
         self.store = PostgresStore("sla", pool, url)
-        self.states = ClockStates(self.agenda)
+        claims = Claims()
+        self.states = ClockStates(self.agenda, claims)
         self.road: Road[ClockState] = Road(
             "sla", self.store, self.states, decide_with(handlers_by(lambda: b.rules(policy))), self.held
         )
-        self.deadlines = PostgresDeadlines(pool)
+        self.deadlines = PostgresDeadlines(pool, claims)
         monotonic = asyncio.get_running_loop().time
         self.timer = Timer(
             road=self.road,
@@ -103,7 +104,7 @@ class Process:
             delay = await self.timer.turn()
 
     async def stated(self) -> list[tuple[UUID, f.DeadlineStep]]:
-        """What the log says, in order within each shard; its chain must hold."""
+        """The steps the log says were taken, in order within each shard; its chain must hold."""
         found: list[tuple[UUID, f.DeadlineStep]] = []
         for shard in range(SHARDS):
             rows = await self.store.unpublished(shard, 0, 1_000_000)
@@ -111,8 +112,8 @@ class Process:
             for row in rows:
                 assert row.event is not None
                 fact = decode(row.event).fact
-                assert isinstance(fact, f.DeadlineStep)
-                found.append((row.case_id, fact))
+                if isinstance(fact, f.DeadlineStep):
+                    found.append((row.case_id, fact))
         return found
 
     async def reds(self) -> list[tuple[UUID, f.DeadlineOverdue]]:

@@ -16,7 +16,7 @@ from deploy.check.source import LOGS, DeadLetter, Head, Standing, Unread
 from deploy.check.table import show
 from shared.contracts import facts as f
 from shared.contracts.envelope import decode, encode
-from shared.contracts.vocabulary import CaseList, Ledger, Obligation, Stage
+from shared.contracts.vocabulary import CaseList, Ledger, LimitCause, Obligation, Stage
 from tests.unit.check.world import (
     BEGIN,
     DECLINED,
@@ -383,6 +383,49 @@ def handed_over_by_who_has_it_not(world: World) -> None:
     story.handed_over(GAS)
 
 
+def limits_not_passed_on(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(unit=WATER)
+    story.timed(passed_on=False)
+
+
+def limits_of_another_unit_passed_on(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(unit=WATER)
+    (part,) = story.parts
+    story.parts = (part.model_copy(update={"unit": POWER}),)
+    story.timed()
+
+
+def limits_that_the_clock_did_not_set(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(unit=WATER)
+    story.timed(because=str(OPEN))
+
+
+def unit_told_other_limits(world: World) -> None:
+    untell(world, "assignments." + WATER, "assignment.timed", JOINT)
+
+
+def taken_to_the_desk_without_a_release(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(lead(1, WATER), co_handler(2, POWER))
+    story.parts = story.parts[:1]
+    story.sent_to_desk()
+    world.owe(OPEN, HUB, Obligation.DISPATCH, BEGIN, state="armed", ended_at=None)
+
+
+def red_at_another_time_than_announced(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(unit=WATER)
+    story.signed_in()
+    story.timed(due_in=timedelta(hours=1))
+    story.timed(due_in=timedelta(minutes=3))
+    world.deadline_rows = [row for row in world.deadline_rows if row.case_id != OPEN]
+    story.overdue(Obligation.HANDLE)
+    change_owed(world, OPEN, state="overdue", ended_at=None)
+
+
 def successor_not_told(world: World) -> None:
     untell(world, "assignments.util-gas-2", "assignment.created")
 
@@ -527,14 +570,14 @@ BREAKS: list[tuple[Callable[[World], None], str, str]] = [
     (
         a_second_nobody_answers_for,
         "I2",
-        "case C-5 {joint}: it was open for 0:22:00, its units answer for 0:21:59 of it",
+        "case C-5 {joint}: it was open for 0:24:00, its units answer for 0:23:59 of it",
     ),
     (a_microsecond_too_much, "I2", "it was open for 0:08:00, its units answer for 0:08:00.000001"),
     (nobody_answers_for_a_withdrawn_case, "I2", "it was open for 0:04:00, its units answer for 0:00:00"),
     (a_unit_answers_twice, "I2", "its accounts name a unit twice: util-water, util-water"),
     (suspension_forgotten, "I2", "it was suspended for 0:01:00, its units answer for 0:00:00 of it"),
     (suspended_on_anothers_account, "I2", "community-1 had it suspended for 0:00:00, its account says 0:01:00"),
-    (a_minute_on_another_units_account, "I2", "util-water had it open for 0:17:00, its account says 0:16:00"),
+    (a_minute_on_another_units_account, "I2", "util-water had it open for 0:19:00, its account says 0:18:00"),
     (closed_time_counted, "I2", "it was open for 0:14:00, its units answer for 0:15:00"),
     (merged_into_what_is_over, "I2", "case C-4 {open}: it is merged into C-5, which is archived"),
     (merged_into_nothing, "I2", "case C-4 {open}: it is merged into {lost}, which does not exist"),
@@ -543,6 +586,11 @@ BREAKS: list[tuple[Callable[[World], None], str, str]] = [
         fired_twice,
         "I3",
         "shard 0, sequence 2, case C-1 {smooth}: archive of hub, generation 1: overdue was stated 2 times",
+    ),
+    (
+        red_at_another_time_than_announced,
+        "I3",
+        "case C-4 {open}: handle of util-water, generation 1: it was due -60000.0",
     ),
     (fired_early, "I3", "case C-2 {rough}: handle of util-power, generation 1: overdue came 5.0 ms early"),
     (fired_and_not_stated, "I3", "rate of community-1, generation 1: its row has fired, but the log never stated it"),
@@ -562,7 +610,7 @@ BREAKS: list[tuple[Callable[[World], None], str, str]] = [
     (
         unit_told_of_nothing,
         "I4",
-        "offset 20, case C-1 {smooth}: assignment.created.v1 another: no event of the router's log",
+        "offset 21, case C-1 {smooth}: assignment.created.v1 another: no event of the router's log",
     ),
     (unit_told_what_is_anothers, "I4", "topic assignments.util-power, shard 0, offset 12: it is meant for util-water"),
     (assignment_given_to_two_units, "I4", "shard 4, sequence 3, case C-4 {open}: one assignment is given to util-"),
@@ -582,6 +630,15 @@ BREAKS: list[tuple[Callable[[World], None], str, str]] = [
     (who_acts_has_no_part, "I4", "case.signed_in.v1 is about a part that util-power does not have"),
     (one_who_has_it_is_not_named, "I4", "case.corrected.v1 names util-water, but util-power, util-water has it"),
     (handed_over_by_who_has_it_not, "I4", "case.handed_over.v1 is about a part that util-power does not have"),
+    (
+        limits_not_passed_on,
+        "I4",
+        "service sla, shard 4, sequence 1, case C-4 {open}: the router did not pass on by when",
+    ),
+    (limits_of_another_unit_passed_on, "I4", "case.timed.v1 is about a part that util-power never had"),
+    (limits_that_the_clock_did_not_set, "I4", "it says by when a unit owes what, but the clock did not"),
+    (unit_told_other_limits, "I4", "assignments.util-water has no assignment.timed.v1 for it"),
+    (taken_to_the_desk_without_a_release, "I4", "case.sent_to_desk.v1 leaves it with util-power"),
     (successor_not_told, "I4", "case C-5 {joint}: assignments.util-gas-2 has no assignment.created.v1 for it"),
     (unit_not_told_of_the_pause, "I4", "assignments.util-power has no assignment.suspended.v1 for it"),
     (unit_told_another_date, "I4", "assignments.util-power has no assignment.suspended.v1 for it"),
@@ -692,6 +749,31 @@ async def test_chains_alone(world: World) -> None:
 
 
 # --- what breaks nothing
+
+
+async def test_red_at_the_time_announced_last_is_nothing(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(unit=WATER)
+    story.signed_in()
+    story.timed(due_in=timedelta(hours=1))
+    story.timed()
+    world.deadline_rows = [row for row in world.deadline_rows if row.case_id != OPEN]
+    story.overdue(Obligation.HANDLE)
+    change_owed(world, OPEN, state="overdue", ended_at=None)
+    report = await world.check(drained=False)
+    assert broken(report) == set(), [said(report, name) for name in broken(report)]
+
+
+async def test_limits_of_who_has_no_part_and_of_a_case_withdrawn_meanwhile_are_passed_over(world: World) -> None:
+    story = open_case(world)
+    story.dispatched(unit=WATER)
+    (part,) = story.parts
+    story.parts = (part.model_copy(update={"unit": POWER}),)
+    story.timed(passed_on=False)
+    limit = f.DeadlineSet(unit=POWER, round=1, cause=LimitCause.CASE, by=f.CaseDispatched.NAME, limits=())
+    world.say("sla", WITHDRAWN, limit, BEGIN)
+    report = await world.check(drained=False)
+    assert broken(report) == set(), [said(report, name) for name in broken(report)]
 
 
 async def test_repeats_and_run_ahead_on_a_topic_are_nothing(world: World) -> None:

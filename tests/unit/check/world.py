@@ -37,6 +37,7 @@ from shared.contracts.vocabulary import (
     DeclineReason,
     Ledger,
     Level,
+    LimitCause,
     Obligation,
     RequestKind,
     ResumeCause,
@@ -88,8 +89,8 @@ class World:
 
     # --- making it
 
-    def say(self, service: str, case_id: UUID, fact: f.Fact, at: datetime) -> None:
-        """One more event: into the log, onto the topic, consumed by all who read it."""
+    def say(self, service: str, case_id: UUID, fact: f.Fact, at: datetime, because: str | None = None) -> str:
+        """One more event: into the log, onto the topic, consumed by all who read it. Its id."""
         shard, head = shard_of(case_id), self.head_rows[service][shard_of(case_id)]
         known = self.states[service].get(case_id, Standing(case_id, 0))
         envelope = Envelope(
@@ -98,6 +99,7 @@ class World:
             subject=case_id,
             time=at,
             fact=fact,
+            cause=because,
             sequence=head.sequence + 1,
             caseseq=known.caseseq + 1,
         )
@@ -120,6 +122,7 @@ class World:
         if service == "router":
             for message in project(envelope):
                 self.put(message.topic, message.partition or 0, str(case_id), message.value)
+        return envelope.id
 
     def put(self, topic: str, partition: int, key: str, value: bytes | None, sequence: int | None = None) -> None:
         messages = self.topics[topic, partition]
@@ -259,6 +262,7 @@ def _joint(world: World) -> "Story":
     story = Story(world, JOINT, "C-5")
     story.received()
     story.dispatched(lead(51, WATER), co_handler(52, POWER))
+    story.timed()
     story.signed_in()
     for kind in RequestKind:
         story.asked(kind)
@@ -336,17 +340,24 @@ class Story:
             received_at=BEGIN,
         )
 
-    def _say(self, service: str, fact: f.Fact) -> None:
+    def _say(self, service: str, fact: f.Fact, because: str | None = None) -> str:
         self._at += MINUTE
-        self._world.say(service, self._case_id, fact, self._at)
+        return self._world.say(service, self._case_id, fact, self._at, because)
 
-    def _case(self, fact: type[f.CaseFact], stage: Stage, actor: f.Actor = _RULE, **data: object) -> None:
+    def _case(
+        self,
+        fact: type[f.CaseFact],
+        stage: Stage,
+        actor: f.Actor = _RULE,
+        because: str | None = None,
+        **data: object,
+    ) -> None:
         matter = self._matter
         given = {"number": matter.number, "source": matter.source, "source_ref": matter.source_ref, "stage": stage}
         if self._stage is not None:
             self._held = {one.unit: one.held for one in self._accounts()}
             self._suspended = sum((one.suspended for one in self._accounts()), timedelta())
-        self._say("router", fact.model_validate(given | {"actor": actor} | data))
+        self._say("router", fact.model_validate(given | {"actor": actor} | data), because)
         self._stage, self._changed = stage, self._at
         self._lead = self.parts[0].unit if self.parts else self._lead
 
@@ -416,6 +427,30 @@ class Story:
 
     def signed_in(self) -> None:
         self._case(f.CaseSignedIn, Stage.HANDLING, **self._part())
+
+    def timed(self, passed_on: bool = True, due_in: timedelta = 2 * MINUTE, because: str | None = None) -> None:
+        """By when the first part's unit owes it; by default the time at which it is overdue if that comes next."""
+        told: dict[str, Any] = {"cause": LimitCause.CASE, "by": f.CaseDispatched.NAME}
+        limit = f.TimeLimit(
+            obligation=Obligation.HANDLE,
+            generation=1,
+            granted="7 clock_day",
+            started_at=BEGIN,
+            warn_at=None,
+            due_at=self._at + due_in,
+            policy_version="1",
+        )
+        told["limits"] = (limit,)
+        unit = self.parts[0].unit
+        event = self._say("sla", f.DeadlineSet(unit=unit, round=self._round, **told))
+        if passed_on:
+            assert self._stage is not None, "the case is open"
+            self._case(f.CaseTimed, self._stage, _CLOCK, because or event, **self._part(), **told)
+
+    def sent_to_desk(self) -> None:
+        """Taken from its units by the ladder."""
+        self._case(f.CaseSentToDesk, Stage.TO_DISPATCH, _CLOCK, desk=HUB, reason=_WHY, released=self._all())
+        self.parts = ()
 
     def overdue(self, obligation: Obligation) -> None:
         due = self._at

@@ -9,7 +9,7 @@ from services.router.domain.district import District
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import AT_WORK
 from shared.contracts.units import HANDLING_KINDS
-from shared.contracts.vocabulary import Obligation, RequestKind, Role, Stage, Urgency
+from shared.contracts.vocabulary import LimitCause, Obligation, RequestKind, Role, RungChange, Stage, Urgency
 from tests.unit.router.stories import (
     CITY,
     COMMUNITY,
@@ -39,6 +39,7 @@ from tests.unit.router.stories import (
     dismisses,
     dispatches,
     district,
+    due,
     escalated,
     failed,
     finishes,
@@ -46,6 +47,7 @@ from tests.unit.router.stories import (
     grants,
     joins,
     lifts_supervision,
+    limit,
     lists_immediate,
     lists_phased,
     lists_understanding,
@@ -197,14 +199,14 @@ def _each_part(case: Case, now: datetime) -> Iterator[object]:
         yield from (progresses(one.unit), progresses(one.unit, contacted=False))
         yield from _asks(case, one, now)
     if not case.designated:
-        yield from (refuses(one.unit) for one in waiting if not case.has_missed(Obligation.SIGN_IN, one))
+        yield from (refuses(one.unit) for one in waiting if not case.has_missed(Obligation.SIGN_IN, one, now))
 
 
 def _asks(case: Case, one: Assignment, now: datetime) -> Iterator[object]:
     asked = {(request.unit, request.kind) for request in case.requests}
     granted = sum(each.extensions for each in case.assignments if each.unit == one.unit)
     most = {Urgency.NORMAL: 1, Urgency.COMPLEX: 2}.get(case.matter.urgency, 0)
-    in_time = not case.has_missed(Obligation.HANDLE, one)
+    in_time = not case.has_missed(Obligation.HANDLE, one, now)
     if granted < most and in_time and (one.unit, RequestKind.EXTENSION) not in asked:
         yield from (asks_extension(one.unit), asks_extension(one.unit, share=0.5))
     at_its_stage = case.stage in (Stage.HANDLING, Stage.EXTENSION_REVIEW)
@@ -259,7 +261,21 @@ def anything_at_all(case: Case, now: datetime, pick: Pick) -> object:
             *(concluded(x, round_) for x in (True, False)),
         ],
         lambda: [overdue(pick(list(Obligation)), pick([unit, None, HUB]), now + timedelta(hours=pick([-48, 0, 48])))],
-        lambda: [escalated(pick(list(Obligation)), pick([1, 2, 3]), pick([unit, None]))],
+        lambda: [
+            escalated(
+                pick(list(Obligation)),
+                pick([1, 2, 3]),
+                pick([unit, None]),
+                pick([(), (RungChange.SUPERVISE,), (RungChange.TAKE_OVER,), tuple(RungChange)]),
+                pick([None, round_]),
+            ),
+            due(
+                limit(pick([then, None]), pick(list(Obligation)), pick([1, 2])),
+                unit=unit,
+                round_=max(1, round_),
+                cause=pick(list(LimitCause)),
+            ),
+        ],
         lambda: [verified(pick([None, *Urgency])), declined(), whistle()],
     )
     return pick(pick(kinds)())
@@ -294,6 +310,9 @@ class Begun:
                 self.having.remove(fact.before)
                 assert fact.unit not in self.having
                 self.having.add(fact.unit)
+            case f.CaseSentToDesk():
+                assert {made.unit for made in fact.released} in ({*self.having}, set())
+                self.having -= {made.unit for made in fact.released}
             case f.CaseWithdrawn() | f.CaseMerged():
                 assert {made.unit for made in fact.released} == self.having
                 self.having = set()

@@ -26,8 +26,10 @@ from shared.contracts.vocabulary import (
     DeclineReason,
     Ledger,
     Level,
+    LimitCause,
     Obligation,
     RequestKind,
+    RungChange,
     Source,
     Stage,
     UnitKind,
@@ -442,7 +444,10 @@ def concluded(close: bool = True, round_: int = 1) -> f.FeedbackConcluded:
     return f.FeedbackConcluded(round=round_, close=close, reason=reason, actor=RULE)
 
 
-def overdue(obligation: Obligation, unit: str | None = WATER, at: datetime = NOW) -> f.DeadlineOverdue:
+def overdue(
+    obligation: Obligation, unit: str | None = WATER, at: datetime = NOW, round_: int | None = None
+) -> f.DeadlineOverdue:
+    """Without a round, as an older release said it."""
     return f.DeadlineOverdue(
         obligation=obligation,
         unit=unit,
@@ -451,12 +456,18 @@ def overdue(obligation: Obligation, unit: str | None = WATER, at: datetime = NOW
         due_at=at,
         fired_at=at,
         policy_version="1",
+        **({} if round_ is None else {"round": round_}),
     )
 
 
 def escalated(
-    obligation: Obligation = Obligation.HANDLE, rung: int = 1, unit: str | None = WATER
+    obligation: Obligation = Obligation.HANDLE,
+    rung: int = 1,
+    unit: str | None = WATER,
+    changes: tuple[RungChange, ...] = (),
+    round_: int | None = None,
 ) -> f.DeadlineEscalated:
+    """Without a round, as an older release said it."""
     return f.DeadlineEscalated(
         obligation=obligation,
         unit=unit,
@@ -467,6 +478,34 @@ def escalated(
         policy_version="1",
         rung=rung,
         told=(WATER, HUB),
+        changes=changes,
+        **({} if round_ is None else {"round": round_}),
+    )
+
+
+def limit(
+    due_at: datetime | None = NOW + timedelta(hours=4),
+    obligation: Obligation = Obligation.HANDLE,
+    generation: int = 1,
+) -> f.TimeLimit:
+    """By when something is owed; without a time, it stands still with an hour left."""
+    return f.TimeLimit(
+        obligation=obligation,
+        generation=generation,
+        granted="7 clock_day",
+        started_at=NOW,
+        warn_at=None,
+        due_at=due_at,
+        left=3600 if due_at is None else None,
+        policy_version="1",
+    )
+
+
+def due(*limits: f.TimeLimit, unit: str = WATER, round_: int = 1, cause: LimitCause = LimitCause.CASE) -> f.DeadlineSet:
+    """The clock says by when a unit owes what."""
+    asked = {} if cause is LimitCause.CASE else {"actor": AT_THE_HUB, "note": "国务院办公厅通知"}
+    return f.DeadlineSet(
+        unit=unit, round=round_, cause=cause, by="case.dispatched.v1", limits=limits or (limit(),), **asked
     )
 
 

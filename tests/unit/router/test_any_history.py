@@ -275,6 +275,15 @@ class AnyHistory(RuleBasedStateMachine):
         assert (case.closed_at is not None) == (case.stage in (Stage.CLOSED, Stage.ARCHIVED))
 
     @invariant()
+    def what_is_known_of_time_is_of_its_parts(self) -> None:
+        case = self.case
+        parts = {one.assignment_id: one for one in case.assignments}
+        names = [(one.assignment_id, one.obligation) for one in case.limits]
+        assert len(names) == len(set(names))
+        for one in case.limits:
+            assert parts[one.assignment_id].owes(one.obligation) or (one.due_at is not None and one.due_at < self.now)
+
+    @invariant()
     def what_is_pending_is_of_those_at_work(self) -> None:
         case = self.case
         working = {one.assignment_id: one.unit for one in case.present if one.part is Part.SIGNED_IN}
@@ -342,7 +351,9 @@ def who_may_act(fact: f.CaseFact, before: Case, ours: District) -> None:
             assert at_the_hub or blew_the_whistle or actor.kind is ActorKind.HOTLINE
         case f.CaseMerged() | f.CaseUnmerged() | f.CaseReprioritised() | f.CaseCorrected():
             assert at_the_hub or blew_the_whistle or actor.kind is ActorKind.RULE
-        case f.CaseHandedOver() | f.CaseAnswered() | f.CaseDuplicateFound() | f.CaseSentToDesk():
+        case f.CaseSentToDesk():
+            assert actor.kind is (ActorKind.CLOCK if fact.released else ActorKind.RULE)
+        case f.CaseHandedOver() | f.CaseAnswered() | f.CaseDuplicateFound():
             assert actor.kind is ActorKind.RULE
         case f.CaseOverdue() | f.CaseEscalated() | f.CaseArchived():
             assert actor.kind is ActorKind.CLOCK
@@ -368,7 +379,7 @@ def nobody_gains(fact: f.CaseFact, before: Case, after: Case) -> None:
         assert {made.assignment_id for made in fact.released} == lost
     elif isinstance(fact, f.CaseRefusalRuled):
         assert (lost, got) == ({fact.assignment_id} if fact.upheld else set(), set())
-    elif isinstance(fact, f.CaseWithdrawn | f.CaseMerged):
+    elif isinstance(fact, f.CaseWithdrawn | f.CaseMerged | f.CaseSentToDesk):
         assert (lost, got) == ({made.assignment_id for made in fact.released}, set())
     else:
         assert (lost, got) == (set(), set())
@@ -412,7 +423,7 @@ def test_the_usual_course_goes_everywhere() -> None:
                 todo.append(following)
     assert stages == set(Stage)
     named = {fact for fact in f.FACTS.values() if issubclass(fact, f.CaseFact)}
-    assert named - kinds == {f.CaseOverdue, f.CaseEscalated, f.CaseHandedOver, f.CaseDuplicateFound}
+    assert named - kinds == {f.CaseTimed, f.CaseOverdue, f.CaseEscalated, f.CaseHandedOver, f.CaseDuplicateFound}
 
 
 def test_the_courses_know_every_message() -> None:

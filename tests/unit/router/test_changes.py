@@ -5,7 +5,17 @@ from datetime import timedelta
 import pytest
 
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import ActorKind, CaseList, Ledger, Obligation, Role, Source, Stage, Urgency
+from shared.contracts.vocabulary import (
+    ActorKind,
+    CaseList,
+    Ledger,
+    Obligation,
+    Role,
+    RungChange,
+    Source,
+    Stage,
+    Urgency,
+)
 from tests.unit.router.stories import (
     COMMUNITY,
     DISTRICT,
@@ -48,6 +58,7 @@ from tests.unit.router.stories import (
 )
 
 AT_WORK = (whistle(), signs_in())
+SUPERVISE = (RungChange.SUPERVISE,)
 TOGETHER = (whistle(matter(FOR_SHOPS)), signs_in(MARKET), signs_in(PARKS))
 
 # --- 督办 ----------------------------------------------------------------------------------------------------
@@ -95,15 +106,15 @@ def test_a_street_supervises_its_own_communities_only() -> None:
 LADDER = [
     # a rung of whose what                                                       what follows
     ((), escalated(Obligation.HANDLE, 1), "escalated"),
-    ((), escalated(Obligation.HANDLE, 2), "escalated + supervised"),
-    ((), escalated(Obligation.SIGN_IN, 3), "escalated + supervised"),
-    ((), escalated(Obligation.MILESTONE, 2), "escalated + supervised"),
-    ((supervises(),), escalated(Obligation.HANDLE, 2), "escalated"),
-    ((), escalated(Obligation.HANDLE, 2, MARKET), "escalated"),  # has no part in it
-    ((), escalated(Obligation.RULE_ON_REFUSAL, 2, HUB), "escalated"),  # no unit's assignment
-    ((), escalated(Obligation.CHECK, 2, COMMUNITY), "escalated"),
-    ((asks_suspension(), grants()), escalated(Obligation.HANDLE, 2), "escalated"),
-    ((finishes(),), escalated(Obligation.HANDLE, 2), "escalated"),
+    ((), escalated(Obligation.HANDLE, 2, changes=SUPERVISE), "escalated + supervised"),
+    ((), escalated(Obligation.SIGN_IN, 3, changes=SUPERVISE), "escalated + supervised"),
+    ((), escalated(Obligation.MILESTONE, 2, changes=SUPERVISE), "escalated + supervised"),
+    ((supervises(),), escalated(Obligation.HANDLE, 2, changes=SUPERVISE), "escalated"),
+    ((), escalated(Obligation.HANDLE, 2, MARKET, SUPERVISE), "escalated"),  # has no part in it
+    ((), escalated(Obligation.RULE_ON_REFUSAL, 2, HUB, SUPERVISE), "escalated"),  # no unit's assignment
+    ((), escalated(Obligation.CHECK, 2, COMMUNITY, SUPERVISE), "escalated"),
+    ((asks_suspension(), grants()), escalated(Obligation.HANDLE, 2, changes=SUPERVISE), "escalated"),
+    ((finishes(),), escalated(Obligation.HANDLE, 2, changes=SUPERVISE), "escalated"),
 ]
 
 
@@ -125,17 +136,17 @@ FROM_RUNG = [
 
 
 @pytest.mark.parametrize(("at_rung", "rung", "expected"), FROM_RUNG)
-def test_from_which_rung_on_is_the_districts_choice(at_rung: int | None, rung: int, expected: str) -> None:
+def test_procedures_of_before_said_from_which_rung_on(at_rung: int | None, rung: int, expected: str) -> None:
     ours = district(given=procedures(supervise_at_rung=at_rung))
     assert outcome(story(ours, *AT_WORK).tell(escalated(rung=rung))) == expected
 
 
 def test_supervision_by_the_ladder_says_so() -> None:
-    supervised = story(*AT_WORK, escalated(rung=2)).facts[-1]
+    supervised = story(*AT_WORK, escalated(rung=2, changes=SUPERVISE)).facts[-1]
     assert isinstance(supervised, f.CaseSupervised)
     assert (supervised.unit, supervised.actor.kind) == (WATER, ActorKind.CLOCK)
     assert supervised.why is not None
-    assert supervised.why.rule == "ladder"
+    assert (supervised.why.rule, supervised.why.version) == ("ladder", "1")
 
 
 def test_supervised_again_in_the_next_round() -> None:

@@ -456,11 +456,11 @@ SPOILT = [
     ("who: [hub], stages: [closed]", "who: [hub], stages: [archived]", "", "procedures.rework: not possible in arch"),
     ("who: [hub], stages: [closed]", "who: [hub], times: 2", "", "procedures.rework: times has no effect"),
     ("lead], stages: [suspended]", "lead], stages: [handling]", "", "procedures.resume: not possible"),
-    ("times: 2, share: 1", "times: 0, share: 1", "procedures.extend.1.times", "greater"),
-    ("times: 2, share: 1", "times: 2, share: 1.5", "procedures.extend.1.share", "less"),
+    ("times: 2, share: 1", "times: 0, share: 1", "procedures.extend.1.times", "at least 1"),
+    ("times: 2, share: 1", "times: 2, share: 1.5", "procedures.extend.1.share", "at most 1"),
     ("share: 1, unless_missed: handle, approval: hub, basis: 一般", "approval: lead, basis: 一般", "", "approval"),
     ("  withdraw:\n", "  withdrawn:\n", "procedures.withdrawn", ""),
-    ("consultation_after: 2", "consultation_after: 0", "consultation_after", "greater"),
+    ("consultation_after: 2", "consultation_after: 0", "consultation_after", "at least 1"),
     ('version: "2026-11-01"', 'version: ""', "version", "empty"),
 ]
 

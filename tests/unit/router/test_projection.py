@@ -10,7 +10,7 @@ from services.router.projection import project
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, decode
 from shared.contracts.topics import HOTLINE_REPLIES, shard_of
-from shared.contracts.vocabulary import CaseList, Obligation, RequestKind, Role, Source, Urgency
+from shared.contracts.vocabulary import CaseList, LimitCause, Obligation, RequestKind, Role, RungChange, Source, Urgency
 from shared.runtime.relay import Message
 from tests.unit.router.stories import (
     CASE,
@@ -37,6 +37,7 @@ from tests.unit.router.stories import (
     dismisses,
     dispatches,
     district,
+    due,
     escalated,
     failed,
     finishes,
@@ -44,6 +45,7 @@ from tests.unit.router.stories import (
     grants,
     joins,
     lifts_supervision,
+    limit,
     lists_phased,
     lists_understanding,
     makes_lead,
@@ -188,7 +190,20 @@ TOLD = [
     ((*AT_WORK, lists_phased()), reaches(), []),
     # what else is said of it
     (AT_WORK, supervises(), ["assignments.util-water: assignment.supervised"]),
-    (AT_WORK, escalated(rung=2), ["assignments.util-water: assignment.supervised"]),
+    (AT_WORK, escalated(changes=(RungChange.SUPERVISE,)), ["assignments.util-water: assignment.supervised"]),
+    (AT_WORK, escalated(changes=(RungChange.TAKE_OVER,)), ["assignments.util-water: assignment.released"]),
+    (
+        (whistle(matter(FOR_NOBODY)), dispatches(COMMUNITY, PARKS)),
+        escalated(unit=COMMUNITY, changes=(RungChange.TAKE_OVER,)),
+        [
+            "assignments.110199001: assignment.created",
+            "assignments.dept-parks: assignment.changed",
+            "assignments.110199001001: assignment.released",
+        ],
+    ),
+    (AT_WORK, due(), ["assignments.util-water: assignment.timed"]),
+    ((*AT_WORK, transfers(MARKET)), due(), ["assignments.util-water: assignment.timed"]),
+    (AT_WORK, due(unit=MARKET), []),
     ((*AT_WORK, supervises()), lifts_supervision(), []),
     (AT_WORK, sets_urgency(), ["assignments.util-water: assignment.changed"]),
     (AT_WORK, corrects(), ["assignments.util-water: assignment.changed"]),
@@ -310,6 +325,18 @@ def test_what_was_asked_for_is_answered_with_what_was_granted() -> None:
     _, suspended = the_last(story(*AT_WORK, asks_suspension(), grants(until=NOW + timedelta(days=7))))
     assert isinstance(suspended, f.AssignmentSuspended)
     assert suspended.until == NOW + timedelta(days=7)
+
+
+def test_by_when_is_said_with_all_that_the_clock_knows() -> None:
+    """A department need not reckon for itself: due time, when it began, whether it is provisional, or stands still."""
+    limits = (limit(), limit(None, Obligation.SIGN_IN, 2).model_copy(update={"provisional": True}))
+    case = story(whistle(), due(*limits, cause=LimitCause.CALENDAR))
+    (part,) = case.now.present
+    assert the_last(case) == [
+        f.AssignmentTimed(
+            assignment_id=part.assignment_id, number=NUMBER, unit=WATER, cause=LimitCause.CALENDAR, limits=limits
+        )
+    ]
 
 
 def test_12345_is_told_until_when_and_why() -> None:

@@ -1,5 +1,7 @@
 """Cases that were opened under release 0.1 go on under this one. They have no accounts, and close without."""
 
+from datetime import timedelta
+
 import orjson
 import pytest
 
@@ -13,11 +15,15 @@ from tests.unit.router.stories import (
     Story,
     concluded,
     dispatches,
+    due,
     finishes,
+    limit,
     overdue,
     passed,
+    refuses,
     signs_in,
     story,
+    turns,
     upholds,
     verified,
 )
@@ -95,6 +101,16 @@ def test_it_is_read_and_goes_on_to_its_end(stage: Stage) -> None:
 def test_what_was_missed_then_is_still_known() -> None:
     late = story(*WAITS_IN[Stage.HANDLING], overdue(Obligation.HANDLE)).now
     assert Case.model_validate_json(as_it_was_kept(late)).missed == late.missed
+
+
+def test_it_learns_by_when_from_then_on() -> None:
+    told = Story(Case.model_validate_json(as_it_was_kept(story(*WAITS_IN[Stage.DISPATCHED]).now)))
+    assert told.now.limits == ()
+    turns(
+        told.goes_on(due(limit(NOW + timedelta(hours=1), Obligation.SIGN_IN)), timedelta(hours=2)),
+        (refuses(), "no: limit_has_passed"),
+        (signs_in(), "signed_in -> handling"),
+    )
 
 
 def test_one_opened_under_this_release_has_accounts() -> None:

@@ -112,7 +112,7 @@ def test_the_part_goes_over_under_its_id() -> None:
         1,
     )
     assert fact.reason.zh == "机构调整：util-water的事项由util-works承接"
-    assert case.now.assignment_of(WORKS) == before.model_copy(update={"unit": WORKS})
+    assert case.now.assignment_of(WORKS) == before.model_copy(update={"unit": WORKS, "before": (WATER,)})
 
 
 def test_the_heir_of_one_that_is_done_goes_on_with_what_is_not() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from services.router.main import HANDLERS
 from shared.contracts.lifecycle import STAGES
-from shared.contracts.vocabulary import Obligation, Stage, Urgency
+from shared.contracts.vocabulary import Obligation, RungChange, Stage, Urgency
 from tests.unit.router import stories
 from tests.unit.router.stories import (
     COMMUNITY,
@@ -29,6 +29,7 @@ from tests.unit.router.stories import (
     denies,
     dismisses,
     dispatches,
+    due,
     escalated,
     failed,
     finishes,
@@ -124,7 +125,9 @@ SAYINGS: dict[str, object] = {
     "archive is due": time_to_object_is_over(),
     "review date comes": review_date_comes(),
     "a rung": escalated(),
-    "a late rung": escalated(rung=2),
+    "a rung supervises": escalated(rung=2, changes=(RungChange.SUPERVISE,)),
+    "a rung takes over": escalated(rung=3, changes=(RungChange.TAKE_OVER,)),
+    "limits are set": due(),
 }
 
 TABLES = """
@@ -261,24 +264,43 @@ rework           | listed           | listed           | listed
 closed           | not now          | not now          | not now
 archived         | not now          | not now          | not now
 
-stage            | supervises       | lifts supervision  | a late rung
--                | no: case_unknown | no: case_unknown   | -
-verifying        | not now          | no: not_supervised | escalated
-declined         | not now          | not now            | -
-merged           | not now          | no: not_supervised | escalated
-withdrawn        | not now          | not now            | -
-to_dispatch      | not now          | no: not_supervised | escalated
-dispatched       | supervised       | no: not_supervised | escalated + supervised
-refusal_review   | supervised       | no: not_supervised | escalated + supervised
-consultation     | supervised       | no: not_supervised | escalated + supervised
-handling         | supervised       | no: not_supervised | escalated + supervised
-extension_review | supervised       | no: not_supervised | escalated + supervised
-suspended        | not now          | no: not_supervised | escalated
-checking         | not now          | no: not_supervised | escalated
-rating           | not now          | no: not_supervised | escalated
-rework           | supervised       | no: not_supervised | escalated + supervised
-closed           | not now          | no: not_supervised | escalated
-archived         | not now          | not now            | -
+stage            | supervises       | lifts supervision
+-                | no: case_unknown | no: case_unknown
+verifying        | not now          | no: not_supervised
+declined         | not now          | not now
+merged           | not now          | no: not_supervised
+withdrawn        | not now          | not now
+to_dispatch      | not now          | no: not_supervised
+dispatched       | supervised       | no: not_supervised
+refusal_review   | supervised       | no: not_supervised
+consultation     | supervised       | no: not_supervised
+handling         | supervised       | no: not_supervised
+extension_review | supervised       | no: not_supervised
+suspended        | not now          | no: not_supervised
+checking         | not now          | no: not_supervised
+rating           | not now          | no: not_supervised
+rework           | supervised       | no: not_supervised
+closed           | not now          | no: not_supervised
+archived         | not now          | not now
+
+stage            | a rung supervises      | a rung takes over        | limits are set
+-                | -                      | -                        | -
+verifying        | escalated              | escalated                | -
+declined         | -                      | -                        | -
+merged           | escalated              | escalated                | timed
+withdrawn        | -                      | -                        | -
+to_dispatch      | escalated              | escalated                | -
+dispatched       | escalated + supervised | escalated + sent_to_desk | timed
+refusal_review   | escalated + supervised | escalated + sent_to_desk | timed
+consultation     | escalated + supervised | escalated + sent_to_desk | timed
+handling         | escalated + supervised | escalated + sent_to_desk | timed
+extension_review | escalated + supervised | escalated + sent_to_desk | timed
+suspended        | escalated              | escalated                | timed
+checking         | escalated              | escalated                | timed
+rating           | escalated              | escalated                | timed
+rework           | escalated + supervised | escalated + sent_to_desk | timed
+closed           | escalated              | escalated                | timed
+archived         | -                      | -                        | -
 
 stage            | raises           | lowers           | corrects         | remarks
 -                | no: case_unknown | no: case_unknown | no: case_unknown | no: case_unknown

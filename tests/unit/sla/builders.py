@@ -8,11 +8,11 @@ from uuid import UUID, uuid5
 
 from services.sla.domain.account import Account, account
 from services.sla.domain.calendar import SHANGHAI
-from services.sla.domain.calendars import Calendars
 from services.sla.domain.clock import DeadlineReached
 from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Deadline
-from services.sla.domain.policy import Policies, read_policy
+from services.sla.domain.policy import Policies
+from services.sla.domain.policy_file import read_policy
 from services.sla.domain.rules import Rules
 from services.sla.main import handlers_by
 from shared.contracts import facts as f
@@ -36,6 +36,7 @@ from shared.contracts.vocabulary import (
     Urgency,
 )
 from shared.runtime.decision import FromTimer, Input
+from tests.unit.sla.shipped_calendar import CALENDARS
 
 HUB, STREET, COMMUNITY, WATER, POWER = "hub", "street", "community", "util-water", "util-power"
 POLICY = Path("deploy/district/policy.yaml")
@@ -68,7 +69,7 @@ def rules(file: Path = POLICY) -> Rules:
         Unit(code=POWER, name="供电公司", kind=UnitKind.UTILITY, parent=HUB),
     ]
     policy = read_policy(file.read_text(encoding="utf-8"), str(file))
-    return Rules(Policies(policy), build_tree(units, "1"), Calendars())
+    return Rules(Policies(policy), build_tree(units, "1"), CALENDARS)
 
 
 def matter(urgency: Urgency = Urgency.NORMAL) -> f.Matter:
@@ -323,11 +324,11 @@ class Story:
         self._handlers = handlers_by(lambda: self.rules)
         self.state: ClockState | None = None
         self.stated: list[f.DeadlineStep] = []
+        self.set: list[f.DeadlineSet] = []
 
     def tell(self, at: datetime, *facts: f.CaseFact) -> "Story":
         for fact in facts:
-            decision = self._handlers[type(fact)](self.state, Input(CASE, fact, "id", FromTimer()), at)
-            self.state = decision.state or self.state
+            self._decide(fact, at)
         return self
 
     def until(self, now: datetime, late: datetime | None = None) -> "Story":
@@ -343,10 +344,14 @@ class Story:
         found = DeadlineReached(
             unit=one.unit, obligation=one.obligation, generation=one.generation, step=one.next_step, at=one.next_at
         )
-        decision = self._handlers[DeadlineReached](self.state, Input(CASE, found, "id", FromTimer()), at or one.next_at)
+        self._decide(found, at or one.next_at)
+        return self
+
+    def _decide(self, message: f.CaseFact | DeadlineReached, at: datetime) -> None:
+        decision = self._handlers[type(message)](self.state, Input(CASE, message, "id", FromTimer()), at)
         self.state = decision.state or self.state
         self.stated.extend(fact for fact in decision.facts if isinstance(fact, f.DeadlineStep))
-        return self
+        self.set.extend(fact for fact in decision.facts if isinstance(fact, f.DeadlineSet))
 
     @property
     def deadlines(self) -> tuple[Deadline, ...]:

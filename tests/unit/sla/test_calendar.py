@@ -8,12 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sla.domain import calendar
-from services.sla.domain.calendar import StateCalendar, add_working, add_working_days, due, used, working_between
+from services.sla.domain.calendar import (
+    WorkingCalendar,
+    add_working,
+    add_working_days,
+    due,
+    due_after,
+    rolled_forward,
+    subtract_working_days,
+    used,
+    working_between,
+    working_days_between,
+)
+from services.sla.domain.calendars import DutyCalendar, ExtraDay, Season
 from services.sla.domain.limit import Limit
 from tests.unit.sla.builders import local, wall
-
-STATE = StateCalendar()
+from tests.unit.sla.shipped_calendar import CALENDARS, STATE, calendar_of, shift, state_calendar
 
 
 @pytest.mark.parametrize(
@@ -32,7 +42,9 @@ STATE = StateCalendar()
     ],
 )
 def test_working_days_as_the_field_counts_them(start: str, days: int, last: str) -> None:
-    assert add_working_days(date.fromisoformat(start), days, STATE) == date.fromisoformat(last)
+    first, until = date.fromisoformat(start), date.fromisoformat(last)
+    assert add_working_days(first, days, STATE) == until
+    assert working_days_between(first, until, STATE) == days
 
 
 OFF_2026 = [
@@ -58,7 +70,7 @@ def test_2026_is_the_state_councils_2026() -> None:
     for number in range(365):
         day = date(2026, 1, 1) + timedelta(days=number)
         expected = day in made_up or (day not in off and day.weekday() < 5)
-        assert calendar.is_working_day(day) is expected, day
+        assert CALENDARS.edition.is_working_day(day) is expected, day
 
 
 def test_every_year_with_a_notice_is_as_chinesecalendar_has_it() -> None:
@@ -70,10 +82,10 @@ def test_every_year_with_a_notice_is_as_chinesecalendar_has_it() -> None:
     assert not STATE.is_published(day)
 
 
-def test_the_library_knows_no_more_years_than_we_say() -> None:
-    """When it learns 2027, this fails: say so in PUBLISHED_YEARS, and recompute what is provisional."""
+def test_the_library_knows_no_more_years_than_are_shipped() -> None:
+    """When it learns 2027, this fails: ship the year (`deploy/calendar/library.py` writes it down)."""
     with pytest.raises(NotImplementedError):
-        chinese_calendar.is_workday(date(max(calendar.PUBLISHED_YEARS) + 1, 1, 1))
+        chinese_calendar.is_workday(date(max(CALENDARS.edition.years) + 1, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -135,22 +147,142 @@ def test_what_depends_on_a_year_without_a_notice_is_provisional(start: str, limi
     assert due(local(start), Limit.parse(limit), STATE).provisional is provisional
 
 
+@pytest.mark.parametrize(
+    ("day", "days", "first"),
+    [
+        ("2026-09-24", 5, "2026-09-18"),
+        ("2026-10-13", 5, "2026-09-30"),
+        ("2026-02-27", 5, "2026-02-13"),
+        # from a day off: the day before it is the first
+        ("2026-10-05", 1, "2026-09-30"),
+    ],
+)
+def test_working_days_counted_backwards(day: str, days: int, first: str) -> None:
+    assert subtract_working_days(date.fromisoformat(day), days, STATE) == date.fromisoformat(first)
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_day_is_counted_less_than_once(count: int) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        add_working_days(date(2026, 11, 23), count, STATE)
+
+
+@pytest.mark.parametrize(
+    ("day", "to"),
+    [("2026-09-30", "2026-09-30"), ("2026-10-01", "2026-10-08"), ("2026-10-10", "2026-10-10")],
+)
+def test_a_last_day_on_a_holiday_rolls_forward(day: str, to: str) -> None:
+    assert rolled_forward(date.fromisoformat(day), STATE) == date.fromisoformat(to)
+
+
 def test_a_unit_may_have_its_own_hours() -> None:
-    nights = StateCalendar(hours=((time(20), time(23)),))
+    nights = state_calendar(hours=(shift(20, 23),))
     assert wall(due(local("2026-11-23 10:00"), Limit.parse("4 working_hour"), nights).at) == "2026-11-24 21:00"
+
+
+@pytest.mark.parametrize(
+    ("start", "limit", "until"),
+    [
+        # Thursday 04-30, 2 h in the afternoon; off until 05-05, and from May on the afternoon begins at 15
+        ("2026-04-30 16:00", "8 working_hour", "2026-05-06 17:00"),
+        ("2026-04-30 16:00", "1 working_day", "2026-05-06 18:00"),
+        # Wednesday 09-30 is the last day of summer hours
+        ("2026-09-30 14:30", "2 working_hour", "2026-09-30 17:00"),
+        # closed on Monday 2026-07-13; Tuesday morning only
+        ("2026-07-10 17:00", "4 working_hour", "2026-07-14 11:00"),
+        ("2026-07-10 17:00", "7 working_hour", "2026-07-15 10:00"),
+        ("2026-07-10 17:00", "2 working_day", "2026-07-15 18:00"),
+        # a Saturday worked here alone
+        ("2026-07-17 17:00", "2 working_hour", "2026-07-18 09:00"),
+    ],
+)
+def test_summer_hours_half_days_and_closures(start: str, limit: str, until: str) -> None:
+    own = DutyCalendar(
+        seasons=(
+            Season((5, 1), (shift(8, 12), shift(15, 18))),
+            Season((10, 1), (shift(8, 12), shift(14, 18))),
+        ),
+        off={date(2026, 7, 13): "停电检修"},
+        on={date(2026, 7, 14): ExtraDay("停电检修", (shift(8, 12),)), date(2026, 7, 18): ExtraDay("防汛值守")},
+    )
+    assert wall(due(local(start), Limit.parse(limit), calendar_of(own)).at) == until
+
+
+ROUND_THE_CLOCK = calendar_of(DutyCalendar(seasons=(Season((1, 1), (shift(0, 24),)),), weekdays=frozenset(range(7))))
+
+
+@pytest.mark.parametrize(
+    ("start", "limit", "until"),
+    [
+        ("2026-09-30 23:00", "4 working_hour", "2026-10-01 03:00"),
+        ("2026-09-30 16:00", "48 working_hour", "2026-10-02 16:00"),
+        # a day of duty ends at 24:00, that is when the next one begins
+        ("2026-09-30 16:00", "2 working_day", "2026-10-03 00:00"),
+        ("2026-09-30 16:00", "7 calendar_day", "2026-10-08 00:00"),
+    ],
+)
+def test_round_the_clock(start: str, limit: str, until: str) -> None:
+    found = due(local(start), Limit.parse(limit), ROUND_THE_CLOCK)
+    assert wall(found.at) == until
+    assert not found.provisional
+
+
+def test_the_midnight_that_ends_a_friday_is_friday() -> None:
+    """Duty until 24:00 on working days: what ends with Friday does not wait for Monday."""
+    late = state_calendar(hours=(shift(16, 24),))
+    seven = Limit.parse("7 calendar_day")
+    saturday = local("2026-11-21 00:00")
+    assert wall(due_after(saturday - timedelta(days=3), timedelta(days=3), seven, late).at) == "2026-11-21 00:00"
+    assert wall(due_after(saturday, timedelta(hours=1), seven, late).at) == "2026-11-24 00:00"
 
 
 def test_duty_is_by_the_wall_clock_of_its_zone() -> None:
     """Berlin puts its clocks back on Sunday 2026-10-25; Monday's duty still begins at 8 there."""
-    berlin = StateCalendar(ZoneInfo("Europe/Berlin"))
+    berlin = state_calendar(ZoneInfo("Europe/Berlin"))
     start = datetime(2026, 10, 23, 15, 0, tzinfo=UTC)  # Friday 17:00 there
     found = due(start, Limit.parse("2 working_hour"), berlin).at
     assert found == datetime(2026, 10, 26, 8, 0, tzinfo=UTC)  # Monday 09:00 there
 
 
+@pytest.mark.parametrize(("day", "hours"), [("2026-10-25", 25), ("2026-03-29", 23), ("2026-06-01", 24)])
+def test_a_day_has_the_hours_its_clock_gives_it(day: str, hours: int) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    always = calendar_of(DutyCalendar(seasons=(Season((1, 1), (shift(0, 24),)),), weekdays=frozenset(range(7))), berlin)
+    midnight = datetime.combine(date.fromisoformat(day), time(0), berlin)
+    after = datetime.combine(date.fromisoformat(day) + timedelta(days=1), time(0), berlin)
+    assert working_between(midnight, after, always) == timedelta(hours=hours)
+
+
+def test_a_shift_in_the_hour_that_the_clock_leaves_out_has_no_time() -> None:
+    """Sunday 2026-03-29, 02:00–03:00 does not exist in Berlin."""
+    nightly = calendar_of(
+        DutyCalendar(seasons=(Season((1, 1), (shift(2, 3),)),), weekdays=frozenset(range(7))), ZoneInfo("Europe/Berlin")
+    )
+    start = datetime(2026, 3, 28, 12, tzinfo=UTC)
+    assert add_working(start, timedelta(minutes=30), nightly) == datetime(2026, 3, 30, 0, 30, tzinfo=UTC)
+
+
 def test_a_calendar_without_duty_is_an_error_and_not_an_endless_search() -> None:
+    nobody = WorkingCalendar(lambda _day: (), lambda _day: True)
     with pytest.raises(ValueError, match="no duty"):
-        due(local("2026-11-23 10:00"), Limit.parse("1 working_hour"), StateCalendar(hours=()))
+        due(local("2026-11-23 10:00"), Limit.parse("1 working_hour"), nobody)
+    with pytest.raises(ValueError, match="no duty"):
+        subtract_working_days(date(2026, 11, 23), 1, nobody)
+
+
+def test_duty_that_ends_for_good_is_an_error_too() -> None:
+    def until_2030(day: date) -> tuple[tuple[time, time], ...]:
+        return (shift(8, 12),) if day.year < 2030 else ()
+
+    closing = WorkingCalendar(until_2030, lambda _day: True)
+    assert add_working_days(date(2029, 12, 30), 1, closing) == date(2029, 12, 31)
+    with pytest.raises(ValueError, match="no duty"):
+        add_working_days(date(2029, 12, 31), 1, closing)
+
+
+def test_what_lies_beyond_the_calendar_is_said() -> None:
+    with pytest.raises(ValueError, match="reaches from 1900"):
+        add_working_days(date(9000, 1, 1), 1, STATE)
 
 
 moments = st.timedeltas(timedelta(0), timedelta(days=8340)).map(lambda since: datetime(2004, 1, 1, tzinfo=UTC) + since)

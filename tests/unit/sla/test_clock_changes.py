@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.sla.domain import deadline as one
+from services.sla.domain import moves
 from services.sla.domain.account import account
 from services.sla.domain.calendar import SHANGHAI
 from services.sla.domain.deadline import State
 from services.sla.domain.limit import Limit, TimeUnit
+from services.sla.domain.policy import Granted
+from services.sla.domain.rules import Rules
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import DispatchCause, Obligation, RequestKind, ReworkCause, Stage, Urgency
 from tests.unit.sla import builders as b
@@ -35,6 +38,10 @@ def at_work(at: datetime = NINE, urgency: Urgency = Urgency.NORMAL) -> Story:
 
 def due(story: Story, obligation: Obligation, unit: str = WATER) -> str:
     return wall(story.last(obligation, unit).due_at)
+
+
+def to_handle(limit: Limit, begins: datetime, rules: Rules) -> one.Deadline:
+    return one.arm(WATER, Obligation.HANDLE, 1, [Granted(limit, "a row")], begins, rules)
 
 
 def states(story: Story, unit: str = WATER) -> set[State]:
@@ -179,8 +186,8 @@ def test_what_is_left_is_in_the_limits_own_time(
     limit: str, begins: str, paused: str, going: str, expected: str
 ) -> None:
     rules = b.rules()
-    armed = one.arm(WATER, Obligation.HANDLE, 1, Limit.parse(limit), local(begins), rules)
-    again = one.resume(one.pause(armed, local(paused), rules), local(going), rules)
+    armed = to_handle(Limit.parse(limit), local(begins), rules)
+    again = moves.resume(moves.pause(armed, local(paused), rules), local(going), rules)
     assert wall(again.due_at) == expected
 
 
@@ -197,12 +204,14 @@ def test_to_pause_and_to_resume_are_exact_inverses(
 ) -> None:
     """Resumed at once nothing has changed; resumed later, exactly as much is left as was left."""
     rules = b.rules()
-    armed = one.arm(WATER, Obligation.HANDLE, 1, Limit(amount, unit), begins, rules)
+    armed = to_handle(Limit(amount, unit), begins, rules)
     at = begins + runs
-    paused = one.pause(armed, at, rules)
-    assert one.resume(paused, at, rules) == armed or armed.due_at <= at or (armed.warn_at or at) <= at
-    assert one.resume(paused, at, rules).due_at == armed.due_at
-    again = one.resume(paused, at + stands, rules)
+    paused = moves.pause(armed, at, rules)
+    at_once = moves.resume(paused, at, rules)
+    assert (at_once.due_at, at_once.paused) == (armed.due_at, armed.paused)
+    assert at_once.next_at == armed.next_at or (armed.warn_at or at) <= at
+    assert one.used(at_once, at, rules) == one.used(armed, at, rules)
+    again = moves.resume(paused, at + stands, rules)
     if armed.due_at <= at:
         assert again.due_at == armed.due_at
     elif unit is TimeUnit.CALENDAR_DAY:
@@ -357,13 +366,13 @@ def test_yellow_comes_anew_at_four_fifths_of_the_whole() -> None:
 
 def test_an_extension_in_working_days_ends_on_duty() -> None:
     rules = b.rules()
-    armed = one.arm(WATER, Obligation.HANDLE, 1, Limit.parse("5 working_day"), NINE, rules)
+    armed = to_handle(Limit.parse("5 working_day"), NINE, rules)
     assert wall(armed.due_at) == "2026-11-30 18:00"
-    assert wall(one.lengthened(armed, 0.5, rules).at) == "2026-12-03 12:00"
-    paused = one.resume(one.pause(armed, local("2026-11-24 12:00"), rules), local("2026-11-25 10:00"), rules)
+    assert wall(moves.lengthened(armed, 0.5, NINE, rules).at) == "2026-12-03 12:00"
+    paused = moves.resume(moves.pause(armed, local("2026-11-24 12:00"), rules), local("2026-11-25 10:00"), rules)
     # Tuesday afternoon and two hours of Wednesday later; an extension still adds 2.5 days of 8 hours
     assert wall(paused.due_at) == "2026-12-01 16:00"
-    assert wall(one.lengthened(paused, 0.5, rules).at) == "2026-12-04 10:00"
+    assert wall(moves.lengthened(paused, 0.5, local("2026-11-25 10:00"), rules).at) == "2026-12-04 10:00"
 
 
 def test_a_request_alone_changes_nothing_and_neither_does_a_no() -> None:

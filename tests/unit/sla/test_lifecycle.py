@@ -40,11 +40,12 @@ def test_every_fact_of_a_case_is_on_the_map() -> None:
 
 @dataclass
 class Stopwatch:
-    """How long one limit has run, in its own time, and how long it may."""
+    """How long one limit has run, in its own time, and how long it may: `own` of it without a plan."""
 
     limit: Limit
     begins: datetime
     may: timedelta
+    own: timedelta
     ran: timedelta = timedelta()
 
     def run(self, start: datetime, end: datetime) -> None:
@@ -132,14 +133,23 @@ class Walk(RuleBasedStateMachine):
 
     def started(self, obligation: Obligation) -> Stopwatch:
         policy = self.story.rules.policy
-        limit = policy.limit(obligation, self.urgency)
+        limit = policy.general(obligation, self.urgency).limit
         limit = limit.times(policy.rework_factor) if self.turn > 1 else limit
-        whole = calendar.due(self.now, limit, CALENDAR)
-        return Stopwatch(limit, whole.counts_from, calendar.between(whole.counts_from, whole.at, limit, CALENDAR))
+        due = calendar.due(self.now, limit, CALENDAR)
+        whole = calendar.between(due.counts_from, due.at, limit, CALENDAR)
+        return Stopwatch(limit, due.counts_from, whole, whole)
 
     def plan(self) -> list[timedelta]:
-        """What is left until each milestone."""
-        steps = self.open(Obligation.MILESTONE)
+        """What is left until each milestone, in a case that was merged for a while too."""
+        assert self.story.state is not None
+        generations = self.story.state.milestones.values()
+        steps = [
+            known
+            for known in self.story.deadlines
+            if known.obligation is Obligation.MILESTONE
+            and known.generation in generations
+            and (known.is_open or known.left is not None)
+        ]
         return [step.due_at - self.now if step.left is None else step.left for step in steps]
 
     def open(self, obligation: Obligation) -> list[Deadline]:
@@ -289,6 +299,7 @@ class Walk(RuleBasedStateMachine):
         whole = calendar.due(self.now, watches[0].limit, CALENDAR).at - self.now
         for watch in watches:
             watch.may += share * whole
+            watch.own += share * whole
 
     @precondition(lambda self: self.at_work)
     @rule()
@@ -319,7 +330,9 @@ class Walk(RuleBasedStateMachine):
         self.placed(b.planned(*dates, lead=next(iter(self.parts))))
         for unit in self.parts:
             if self.parts[unit] != "done":
-                for watch in self.watches[unit, Obligation.HANDLE, self.turn]:
+                *before, last = self.watches[unit, Obligation.HANDLE, self.turn]
+                last.may = max(last.own, last.ran + (dates[-1] - self.now))
+                for watch in before:
                     watch.may = max(watch.may, watch.ran + (dates[-1] - self.now))
 
     @precondition(lambda self: self.at_work and self.steps)

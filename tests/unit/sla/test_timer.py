@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -114,7 +114,7 @@ async def test_many_at_once_go_in_capped_batches_oldest_first() -> None:
     taken = []
     while await rig.timer.turn() == 0.0:
         taken.append(len(rig.stated()))
-    assert taken == [MOST_AT_ONCE, 2 * MOST_AT_ONCE, 1200]
+    assert taken == [MOST_AT_ONCE, 1200]  # then two batches side by side
     for shard in range(SHARDS):
         started = [fact.started_at for of, fact in rig.stated() if shard_of(of) == shard]
         assert started == sorted(started)
@@ -326,6 +326,79 @@ async def test_a_jump_seen_only_inside_the_transaction_stops_it_there() -> None:
     await rig.settle()
     assert rig.said() == []
     assert not rig.watch.trusted
+
+
+async def test_who_takes_shards_over_has_watched_the_clock_too() -> None:
+    """Two processes; the one that has no shards yet looks at the clock as well, and knows of the jump."""
+    one = await waiting(Rig(), cases=60)
+    other = Rig(one.time, one.store)
+    other.held.shards = set()
+    await one.settle()
+    await other.settle()
+    one.time.advance(seconds=30)
+    one.time.jump(hours=1)
+    await one.settle()
+    one.held.shards, other.held.shards = set(), set(range(SHARDS))
+    for _ in range(3):
+        one.time.advance(seconds=1)
+        await asyncio.gather(one.settle(), other.settle())
+        assert one.fired() == []
+        assert not other.watch.trusted
+
+
+async def test_a_jump_while_the_store_was_away_is_seen_when_it_is_back() -> None:
+    """Switched over to a database whose clock is ahead: what was known of the time before still counts."""
+    rig = await waiting(Rig())
+    await rig.settle()
+    rig.time.advance(minutes=9, seconds=50)
+    rig.store.away = True
+    with pytest.raises(Away):
+        await rig.settle()
+    rig.time.advance(seconds=5)
+    rig.time.jump(hours=1)
+    rig.store.away = False
+    await rig.settle()
+    assert not rig.watch.trusted
+    assert rig.said() == []
+
+
+async def test_what_is_due_does_not_wait_for_a_look_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over ten million rows, with an old snapshot in the way, looking may take long."""
+    rig = await waiting(Rig(), cases=3)
+    await rig.settle()
+    look, may_look = rig.deadlines.look_ahead, asyncio.Event()
+
+    async def slow(floors: Mapping[int, datetime], until: datetime, most: int) -> list[tuple[datetime, int]]:
+        await may_look.wait()
+        return await look(floors, until, most)
+
+    monkeypatch.setattr(rig.deadlines, "look_ahead", slow)
+    rig.time.advance(minutes=10)
+    while len(rig.fired()) < 3:
+        await rig.timer.turn()
+    may_look.set()
+    await rig.settle()
+    assert len(rig.fired()) == 3
+
+
+async def test_what_is_written_while_the_first_look_is_under_way_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look does not see it, and its time comes before the next one."""
+    rig = Rig()
+    look, looked, may_return = rig.deadlines.look_ahead, asyncio.Event(), asyncio.Event()
+
+    async def slow(floors: Mapping[int, datetime], until: datetime, most: int) -> list[tuple[datetime, int]]:
+        found = await look(floors, until, most)
+        looked.set()
+        await may_return.wait()
+        return found
+
+    monkeypatch.setattr(rig.deadlines, "look_ahead", slow)
+    turning = asyncio.create_task(rig.timer.turn())
+    await looked.wait()
+    await rig.tell(0, b.opened(urgency=CRITICAL))
+    may_return.set()
+    await turning
+    assert rig.agenda.next_at(range(SHARDS)) == b.local("2026-11-23 09:08")
 
 
 # --- what goes wrong ---

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.sla.domain import calendar
-from services.sla.domain.calendar import StateCalendar
 from services.sla.domain.limit import Limit, TimeUnit
-from services.sla.domain.policy import Policy
+from services.sla.domain.policy import Concern, Policy
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import Obligation, RequestKind, Stage, Urgency
+from shared.contracts.vocabulary import Level, Obligation, RequestKind, Stage, Urgency
+from tests.unit.sla.shipped_calendar import STATE as CALENDAR
 
 OF_A_UNIT = (Obligation.SIGN_IN, Obligation.FIRST_CONTACT, Obligation.HANDLE)
 STRICTEST_FIRST = (Urgency.CRITICAL, Urgency.URGENT, Urgency.NORMAL, Urgency.COMPLEX)
-CALENDAR = StateCalendar()
 NOTHING = timedelta()
 A_MOMENT = timedelta(milliseconds=1)
 _WORKING = (TimeUnit.WORKING_HOUR, TimeUnit.WORKING_DAY)
@@ -26,16 +25,17 @@ _WORKING = (TimeUnit.WORKING_HOUR, TimeUnit.WORKING_DAY)
 
 @dataclass
 class Grant:
-    """So much time of a limit's own kind from a certain moment on."""
+    """So much time of a limit's own kind from a certain moment on: `own` of it without a plan."""
 
     limit: Limit
     since: datetime
     whole: timedelta = NOTHING
+    own: timedelta = NOTHING
     budget: timedelta = NOTHING
 
     def __post_init__(self) -> None:
         due = calendar.due(self.since, self.limit, CALENDAR)
-        self.whole = self.budget = self.between(due.counts_from, due.at)
+        self.whole = self.own = self.budget = self.between(due.counts_from, due.at)
 
     @property
     def begins(self) -> datetime:
@@ -85,13 +85,22 @@ class Meter:
         return min(grant.budget - self.used(grant, until) for grant in self.grants)
 
     def adds(self, share: float) -> None:
+        self._counts_as_the_last()
         for grant in self.grants:
             grant.budget += share * grant.whole
+            grant.own += share * grant.whole
 
     def lasts_until(self, end: datetime, at: datetime) -> None:
-        """A plan: it may run until then, if that is later."""
+        """A plan: it may run until then, if that is later than without a plan."""
+        self._counts_as_the_last()
         for grant in self.grants:
-            grant.budget = max(grant.budget, self.used(grant, at) + grant.between(max(at, grant.begins), end))
+            least = grant.own if grant is self.grants[-1] else grant.budget
+            grant.budget = max(least, self.used(grant, at) + grant.between(max(at, grant.begins), end))
+
+    def _counts_as_the_last(self) -> None:
+        """Once time is added by people, what counts another kind of time than the present limit holds no more."""
+        working = self.grants[-1].limit.unit in _WORKING
+        self.grants = [one for one in self.grants if (one.limit.unit in _WORKING) == working]
 
     def raised(self, limit: Limit, at: datetime) -> None:
         """From now on so much at most, where that is sooner than what is left."""
@@ -102,8 +111,7 @@ class Meter:
             for one in self.grants
         ]
         if self.left(at) > NOTHING and due < min(end.at for end in ends):
-            alike = [one for one in self.grants if (one.limit.unit in _WORKING) == (limit.unit in _WORKING)]
-            self.grants = [*alike, fresh]
+            self.grants = [*self.grants, fresh]
 
 
 @dataclass
@@ -112,6 +120,8 @@ class Meters:
 
     policy: Policy
     urgency: Urgency = Urgency.NORMAL
+    category: tuple[str, ...] = ()
+    level: Level | None = None
     round: int = 1
     having: set[str] = field(default_factory=set)
     argued: set[str] = field(default_factory=set)
@@ -135,8 +145,14 @@ class Meters:
             case f.CaseHandled() | f.CaseWithdrawn() | f.CaseMerged():
                 self._ends(at)
                 self.nobody_has_it_since = at
-            case f.CaseOpened() | f.CaseAccepted() | f.CaseReprioritised():
-                self._urgency(fact.matter.urgency if isinstance(fact, f.CaseOpened) else fact.urgency, at)
+            case f.CaseOpened():
+                self.category = fact.matter.category
+                self._urgency(fact.matter.urgency, at)
+            case f.CaseAccepted():
+                self.category = fact.category
+                self._urgency(fact.urgency, at)
+            case f.CaseReprioritised():
+                self._urgency(fact.urgency, at)
             case f.CaseRequestRuled(approved=True) | f.CaseListed() | f.CaseResumed():
                 self._time_granted(fact, at)
             case f.CaseMilestoneReached():
@@ -182,6 +198,7 @@ class Meters:
         if self.nobody_has_it_since is not None:
             self._plan_stood_still(at - self.nobody_has_it_since)
             self.nobody_has_it_since = None
+        self.level = fact.level
         for made in fact.released:
             self._lost(made.unit, at)
         for made in fact.assignments:
@@ -285,7 +302,8 @@ class Meters:
         self.plan = {number: date + how_long for number, date in self.plan.items()}
 
     def _limit(self, obligation: Obligation) -> Limit:
-        limit = self.policy.limit(obligation, self.urgency)
+        concern = Concern(self.urgency, self.category, self.level)
+        limit = self.policy.grants(obligation, concern).limit
         return limit.times(self.policy.rework_factor) if self.round > 1 else limit
 
     # --- what the clock states

@@ -7,7 +7,6 @@ rules that change in the middle. Each fact of the router reaches the clock, each
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -17,12 +16,9 @@ from services.router.domain.district import District
 from services.router.domain.routing.rules import Rules as RoutingRules
 from services.router.main import HANDLERS, PASSED_OVER
 from services.sla.domain.account import account
-from services.sla.domain.calendars import Calendars
 from services.sla.domain.clock import DeadlineReached
 from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Deadline, State
-from services.sla.domain.policy import Policies, read_policy
-from services.sla.domain.rules import Rules
 from services.sla.main import handlers_by
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
@@ -56,9 +52,8 @@ from tests.unit.router.stories import (
     whistle,
 )
 from tests.unit.together.meters import OF_A_UNIT, Meters
+from tests.unit.together.pair import OWED_IN, POLICY, rules_in
 
-POLICY_FILE = Path(__file__).parents[3] / "deploy" / "district" / "policy.yaml"
-POLICY = read_policy(POLICY_FILE.read_text(encoding="utf-8"), "policy.yaml")
 START = datetime(2026, 9, 18, 1, 30, tzinfo=UTC)
 """A Friday morning in Shanghai; the long holiday of October is two weeks off."""
 OTHER_RULES = RoutingRules("2027-01", RULES.rules[2:])
@@ -67,17 +62,6 @@ STEPS = 45
 HISTORIES = 60
 OFTEN = {"ReportAsked": 20, "RuleOnRequest True": 20, "ChangePriority": 1, "Merge": 1, "Withdraw": 2, "ReportDone": 2}
 """How often each is said beside the others; 4 where nothing is said here. What ends a case early is said seldom."""
-OWED_IN: dict[Stage, tuple[Obligation, ...]] = {
-    Stage.VERIFYING: (Obligation.ACCEPT,),
-    Stage.TO_DISPATCH: (Obligation.DISPATCH,),
-    Stage.REFUSAL_REVIEW: (Obligation.RULE_ON_REFUSAL,),
-    Stage.CONSULTATION: (Obligation.DESIGNATE,),
-    Stage.EXTENSION_REVIEW: (Obligation.RULE_ON_REQUEST,),
-    Stage.SUSPENDED: (Obligation.REVIEW,),
-    Stage.CHECKING: (Obligation.CHECK, Obligation.RATE),
-    Stage.RATING: (Obligation.RATE,),
-    Stage.CLOSED: (Obligation.ARCHIVE,),
-}
 
 
 class World:
@@ -90,7 +74,7 @@ class World:
         self.district: District = VERSIONS[0]
         self.case: Case | None = None
         self.clock: ClockState | None = None
-        self.clock_handlers = handlers_by(lambda: Rules(Policies(POLICY), self.district.tree, Calendars()))
+        self.clock_handlers = handlers_by(lambda: rules_in(self.district))
         self.meters = Meters(POLICY)
         self.begun, self.blame = Begun(), Blame()
         self.told: list[str] = []
@@ -110,6 +94,7 @@ class World:
             self.told[-1] += f": {decision.refusal.code}"
             return False
         self.case = decision.state or self.case
+        said_by_clock: list[f.DeadlineStep] = []
         for fact in decision.facts:
             assert isinstance(fact, f.CaseFact)
             self.kinds[fact.NAME] += 1
@@ -118,7 +103,13 @@ class World:
             self.blame.hears(fact, self.now)
             after = self.clock_handlers[type(fact)](self.clock, Input(CASE, fact, "m", FromTimer()), self.now)
             self.clock = after.state or self.clock
+            ran_out = [one for one in after.facts if isinstance(one, f.DeadlineStep)]
+            for one in ran_out:
+                self.meters.hears_the_clock(one)
+            said_by_clock += ran_out
             self.meters.hears(fact, self.now)
+        for one in said_by_clock:
+            self.tell(one)
         return bool(decision.facts)
 
     def let_time_pass(self, how_long: timedelta, is_late: bool = False) -> None:
@@ -267,8 +258,7 @@ class World:
     def the_clock_accounts_for_it(self) -> None:
         names = Counter((one.unit, one.obligation, one.generation) for one in self.deadlines)
         assert max(names.values(), default=1) == 1, "a deadline has one name"
-        rules = Rules(Policies(POLICY), self.district.tree, Calendars())
-        for one in account(self.deadlines, self.now, rules):
+        for one in account(self.deadlines, self.now, rules_in(self.district)):
             assert one.granted == one.used + one.left
             assert one.obligation not in OF_A_UNIT or one.used >= timedelta()
 

@@ -27,6 +27,7 @@ from shared.contracts.vocabulary import (
     DispatchCause,
     Ledger,
     Level,
+    LimitCause,
     Obligation,
     RequestKind,
     ResumeCause,
@@ -184,6 +185,31 @@ def deadline(fact: type[f.DeadlineStep], obligation: Obligation = Obligation.HAN
     )
 
 
+def limit(obligation: Obligation = Obligation.HANDLE, hours: float | None = 24, **values: Any) -> f.TimeLimit:
+    """Due in so many hours; without, it stands still with an hour left."""
+    return f.TimeLimit(
+        obligation=obligation,
+        generation=1,
+        granted="24 clock_hour",
+        started_at=NOW,
+        warn_at=None,
+        due_at=None if hours is None else NOW + timedelta(hours=hours),
+        left=3600 if hours is None else None,
+        policy_version="1",
+        **values,
+    )
+
+
+def timed(*limits: f.TimeLimit, cause: LimitCause = LimitCause.CASE, **values: Any) -> f.CaseFact:
+    """The router passes on by when the water company owes what."""
+    return of_unit(f.CaseTimed, Stage.HANDLING, cause=cause, by="v", limits=limits or (limit(),), **values)
+
+
+def set_limits(*limits: f.TimeLimit, cause: LimitCause = LimitCause.CASE) -> f.DeadlineSet:
+    """The clock says it."""
+    return f.DeadlineSet(unit=WATER, round=1, cause=cause, by="v", limits=limits or (limit(),))
+
+
 def closed(answer: str = "已恢复供水") -> f.CaseFact:
     return case_fact(
         f.CaseClosed,
@@ -230,6 +256,7 @@ EXAMPLES: list[f.Fact] = [
     ),
     overdue(),
     case_fact(f.CaseEscalated, Stage.HANDLING, obligation=Obligation.HANDLE, unit=WATER, rung=1, told=(HUB,)),
+    timed(),
     closed(),
     case_fact(f.CaseArchived, Stage.ARCHIVED),
     of_unit(
@@ -286,6 +313,7 @@ EXAMPLES: list[f.Fact] = [
         matter=matter(),
         reason=f.Reason(zh="机构改革", en="the units were reformed"),
     ),
+    set_limits(),
     deadline(f.DeadlineWarned),
     deadline(f.DeadlineOverdue),
     deadline(f.DeadlineEscalated, rung=1, told=(HUB,)),

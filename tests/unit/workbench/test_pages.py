@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from services.workbench.main import Workbench
-from shared.contracts.vocabulary import Stage
+from shared.contracts.vocabulary import Obligation, Stage
 from tests.unit.workbench import kit
 from tests.unit.workbench.kit import CASE, NUMBER, Upstream
 
@@ -203,6 +203,20 @@ async def test_an_open_case_shows_whose_time_it_was_up_to_now(tmp_path: Path) ->
         text = (await client.get(f"/cases/{NUMBER}?lang=en")).text
     assert 'aria-label="He&#39;an Water: 3 h, 75%"' in text
     assert "exactly one unit has answered for every moment, 4 h in all" in text
+
+
+async def test_each_unit_shows_by_when_it_owes_what(tmp_path: Path) -> None:
+    told = kit.timed(
+        kit.limit(Obligation.FIRST_CONTACT, -1), kit.limit(provisional=True), kit.limit(Obligation.SIGN_IN, 1)
+    )
+    upstream = Upstream([told])
+    part = kit.part() | {"assignment_id": str(kit.ASSIGNMENT)}
+    upstream.answers[f"router /cases/{NUMBER}"] = kit.case_document(Stage.HANDLING) | {"assignments": [part]}
+    async with at(tmp_path, upstream) as (client, _):
+        text = (await client.get(f"/cases/{NUMBER}")).text
+    assert '<li class="limit-late">2026-11-23 09:30:00 前首次联系</li>' in text
+    assert '<li class="limit-ahead">2026-11-24 10:30:00 前办结（暂定）</li>' in text
+    assert "前签收</li>" not in text
 
 
 async def test_what_people_type_is_text_and_never_markup(tmp_path: Path) -> None:

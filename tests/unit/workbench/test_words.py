@@ -98,6 +98,22 @@ def test_every_fact_is_one_sentence(fact: f.Fact, language: str) -> None:
             "区住建委 leads from now on: 3号楼停水",
         ),
         (
+            kit.handed_out(DispatchCause.ESCALATED, (), begun=(STREET,), released=(COMMUNITY,)),
+            "提级办理：湖畔社区 超期，由 东湖街道 接办：3号楼停水",
+            "Taken over from Hupan, which is overdue, by Donghu Street: 3号楼停水",
+        ),
+        (
+            kit.case_fact(
+                f.CaseSentToDesk,
+                Stage.TO_DISPATCH,
+                desk=kit.HUB,
+                reason=kit.REASON,
+                released=kit.assigned(WATER),
+            ),
+            "提级办理：和安供水公司 超期，转 和安区城市治理中心 重新派单：3号楼停水",
+            "Taken over: He'an Water is overdue, He'an Hub dispatches anew: 3号楼停水",
+        ),
+        (
             kit.handed_out(DispatchCause.DESIGNATED, (WATER,)),
             "会商指定：3号楼停水 → 由 和安供水公司 办理，不得再退",
             "Designated: 3号楼停水 → He'an Water, no further refusal",

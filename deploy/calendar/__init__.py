@@ -1,0 +1,1 @@
+"""The district's working calendars from the command line: load, show, count."""
