@@ -48,7 +48,9 @@ from shared.contracts.vocabulary import DispatchCause, Obligation, RequestKind, 
 
 def opened(_: ClockState | None, fact: f.CaseOpened, at: datetime, rules: Rules) -> ClockState:
     matter = fact.matter
-    state = ClockState(urgency=matter.urgency, category=matter.category, whistle_blower=matter.whistle_blower)
+    state = ClockState(
+        number=fact.number, urgency=matter.urgency, category=matter.category, whistle_blower=matter.whistle_blower
+    )
     return held.armed(state, matter.whistle_blower, (Obligation.ACCEPT,), at, rules)
 
 

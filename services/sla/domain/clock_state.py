@@ -43,6 +43,7 @@ class ClockState(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    number: str = ""
     urgency: Urgency
     category: tuple[str, ...] = ()
     level: Level | None = None
