@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from deploy.simulate.assumptions import Behaviour
 from deploy.simulate.chance import Choice, Exponential, mixed, uniform
 from deploy.simulate.district import District
+from deploy.simulate.story import unchecked
 from services.sla.domain.calendar import WorkingCalendar
 from shared.contracts.facts import Matter
 from shared.contracts.units import UnitTree
@@ -173,7 +174,8 @@ class Arrivals:
         source = shape.source or SOURCES[self._sources.at(uniform(key, _SOURCE))][0]
         community = self._tree.nearest(shape.region, UnitKind.COMMUNITY)
         whistle_blower = self._tree.hub.code if source is Source.HOTLINE_12345 or community is None else community.code
-        matter = Matter.model_construct(
+        matter = unchecked(
+            Matter,
             number=f"SIM{number:09d}",
             source=source,
             appeal_type=shape.appeal_type or APPEALS[self._appeals.at(uniform(key, _APPEAL))][0],

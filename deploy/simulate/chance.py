@@ -12,6 +12,7 @@ from statistics import NormalDist
 from typing import Protocol
 
 _MASK = (1 << 64) - 1
+_PART = 1.0 / (1 << 53)
 _NORMAL = NormalDist()
 
 
@@ -25,7 +26,7 @@ def mixed(key: int, purpose: int, turn: int = 0) -> int:
 
 def uniform(key: int, purpose: int, turn: int = 0) -> float:
     """Between 0 and 1, neither of them."""
-    return ((mixed(key, purpose, turn) >> 11) + 0.5) / (1 << 53)
+    return ((mixed(key, purpose, turn) >> 11) + 0.5) * _PART
 
 
 class Duration(Protocol):

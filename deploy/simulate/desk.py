@@ -47,6 +47,9 @@ class Shifts:
         """When so much duty has passed since; `FOREVER` where that lies beyond all spans."""
         if self.around_the_clock:
             return at + seconds
+        place = bisect_right(self._begins, at) - 1
+        if place >= 0 and at + seconds <= self._ends[place]:  # no end of duty in between
+            return at + seconds
         wanted = self.worked(at) + seconds
         place = bisect_right(self._worked, wanted) - 1
         if place >= len(self._begins):
@@ -149,21 +152,22 @@ class Desk:
         else:
             self._free += 1
 
-    def start(self, now: float) -> Iterator[Started]:
+    def start(self, now: float) -> Sequence[Started]:
         """What somebody begins now."""
+        ordinary, pressing = self._ordinary, self._pressing
+        if not ordinary and not pressing:
+            return ()
+        begun = []
         if self._shifts.on_duty(now):
-            while self._free and (self._ordinary or self._pressing):
+            while self._free and (ordinary or pressing):
                 self._free -= 1
-                yield self._begun(heapq.heappop(self._next()), now, by_night=False)
+                first = pressing if pressing and (not ordinary or pressing[0] < ordinary[0]) else ordinary
+                begun.append(self._begun(heapq.heappop(first), now, by_night=False))
         else:
-            while self._free_by_night and self._pressing:
+            while self._free_by_night and pressing:
                 self._free_by_night -= 1
-                yield self._begun(heapq.heappop(self._pressing), now, by_night=True)
-
-    def _next(self) -> list[Task]:
-        if self._pressing and (not self._ordinary or self._pressing[0] < self._ordinary[0]):
-            return self._pressing
-        return self._ordinary
+                begun.append(self._begun(heapq.heappop(pressing), now, by_night=True))
+        return begun
 
     def _begun(self, task: Task, now: float, by_night: bool) -> Started:
         seconds = task.seconds / self._hands.productive

@@ -57,6 +57,11 @@ class Result:
 
 def run(job: Job, told: Callable[[int, int], None]) -> Result:
     """Simulate it here and now."""
+    with _nothing_collected():
+        return _simulated(job, told)
+
+
+def _simulated(job: Job, told: Callable[[int, int], None]) -> Result:
     district = read_district(job.district)
     policy = read_policy_file(job.policy)
     known = set(district.staffed)
@@ -121,7 +126,6 @@ def _started(job: Job) -> tuple[BaseProcess, Connection]:
 
 def _work(job: Job, tell: Connection) -> None:
     """A run in a process of its own: days as they end, then the result."""
-    gc.disable()  # cases hold no circles: looking for some among millions of objects finds none
     tell.send(run(job, lambda day, cases: tell.send((day, cases))))
     tell.close()
 
@@ -133,6 +137,18 @@ def _received(process: BaseProcess, ours: Connection) -> Result | tuple[int, int
         process.join()
         raise RunFailed(f"模拟进程异常结束 a simulation's process ended with {process.exitcode}") from None
     return found
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Cases hold no circles: looking for some among millions of objects finds none."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 @contextmanager

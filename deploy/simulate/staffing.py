@@ -174,10 +174,6 @@ def _steps(given: Given) -> int:
 
 def rank_of(order: Order, due: float, urgency: int) -> float:
     """The lowest first; equals as they came."""
-    match order:
-        case Order.DUE_FIRST:
-            return due
-        case Order.URGENT_FIRST:
-            return float(urgency)
-        case Order.FIFO:
-            return 0.0
+    if order is Order.DUE_FIRST:
+        return due
+    return float(urgency) if order is Order.URGENT_FIRST else 0.0

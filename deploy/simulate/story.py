@@ -1,12 +1,15 @@
-"""The facts of a case, as sla's clock is told them. Those that differ by nothing but the unit are made once.
+"""The facts of a case, as sla's clock is told them. All but the first are the same for many cases, and made once.
 
-They are made without being checked: every value in them comes out of this program, and there are millions.
+They are made without being checked: every value in them comes out of this program, and there are millions. What the
+clock does not ask for is left out of them: should it come to ask, that fails.
 """
 
 from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
+
+from pydantic import BaseModel
 
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import (
@@ -22,9 +25,29 @@ from shared.contracts.vocabulary import (
     Urgency,
 )
 
+Made = TypeVar("Made", bound=BaseModel)
+
 _PART = UUID(int=1)
 _ACTOR = f.Actor(kind=ActorKind.RULE)
 _REASON = f.Reason(zh="模拟", en="simulated")
+
+
+def unchecked(model: type[Made], **fields: Any) -> Made:
+    """`model_construct` at a tenth of its price: the model's defaults and these fields."""
+    made, write = model.__new__(model), object.__setattr__
+    write(made, "__dict__", {**_defaults(model), **fields})
+    write(made, "__pydantic_fields_set__", _NONE_IN_PARTICULAR)
+    write(made, "__pydantic_extra__", None)
+    write(made, "__pydantic_private__", None)
+    return made
+
+
+_NONE_IN_PARTICULAR: set[str] = set()
+
+
+@cache
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    return {name: field.get_default() for name, field in model.model_fields.items() if not field.is_required()}
 
 
 def _heading(stage: Stage) -> dict[str, Any]:
@@ -33,7 +56,7 @@ def _heading(stage: Stage) -> dict[str, Any]:
 
 def opened(matter: f.Matter, to_verify: bool) -> f.CaseOpened:
     stage = Stage.VERIFYING if to_verify else Stage.RECEIVED
-    return f.CaseOpened.model_construct(**_heading(stage), matter=matter)
+    return unchecked(f.CaseOpened, **_heading(stage), matter=matter)
 
 
 @cache
@@ -69,19 +92,17 @@ def _parts(units: Sequence[str], turn: int, kept: Collection[str] = ()) -> tuple
     )
 
 
+@cache
 def dispatched(
-    matter: f.Matter,
     level: Level,
-    units: Sequence[str],
+    units: tuple[str, ...],
     turn: int,
     cause: DispatchCause,
-    kept: Collection[str] = (),
-    stage: Stage = Stage.DISPATCHED,
+    kept: frozenset[str] = frozenset(),
 ) -> f.CaseDispatched:
     return f.CaseDispatched.model_construct(
-        **_heading(stage),
+        **_heading(Stage.DISPATCHED),
         level=level,
-        matter=matter,
         assignments=_parts(units, turn, kept),
         cause=cause,
         ledger=Ledger.FIXED_DEADLINE,
@@ -120,14 +141,9 @@ def unit_done(unit: str) -> f.CaseUnitDone:
     return f.CaseUnitDone.model_construct(**_heading(Stage.HANDLING), assignment_id=_PART, unit=unit, result="")
 
 
-def handled(units: tuple[str, ...], turn: int, matter: f.Matter) -> f.CaseHandled:
-    return f.CaseHandled.model_construct(
-        **_heading(Stage.CHECKING),
-        units=units,
-        round=turn,
-        resident_to_ask=matter.resident_to_ask,
-        whistle_blower=matter.whistle_blower,
-    )
+@cache
+def handled(turn: int, whistle_blower: str) -> f.CaseHandled:
+    return f.CaseHandled.model_construct(**_heading(Stage.CHECKING), round=turn, whistle_blower=whistle_blower)
 
 
 @cache
@@ -135,7 +151,8 @@ def checked(passed: bool) -> f.CaseChecked:
     return f.CaseChecked.model_construct(**_heading(Stage.RATING if passed else Stage.CHECKING), passed=passed)
 
 
-def rework(cause: ReworkCause, matter: f.Matter, units: Sequence[str], turn: int) -> f.CaseReworkOrdered:
+@cache
+def rework(cause: ReworkCause, units: tuple[str, ...], turn: int) -> f.CaseReworkOrdered:
     return f.CaseReworkOrdered.model_construct(
-        **_heading(Stage.REWORK), cause=cause, matter=matter, assignments=_parts(units, turn), round=turn
+        **_heading(Stage.REWORK), cause=cause, assignments=_parts(units, turn), round=turn
     )

@@ -86,7 +86,7 @@ class Case:
         self.to_do: set[str] = set()
         self.round = 1
         self.refusals = 0
-        self.refusers: set[str] = set()
+        self.refusers: frozenset[str] = frozenset()
         self.reopened = False
 
 
@@ -232,9 +232,14 @@ class World:
     def _catch_up(self, case: Case, until: datetime) -> None:
         """What was due before is taken, oldest first, each at its time."""
         while (at := case.next_at) is not None and at < until:
-            due = next(known for known in case.state.deadlines if known.next_at == at and known.is_open)
-            found = DeadlineReached(
-                unit=due.unit, obligation=due.obligation, generation=due.generation, step=due.next_step, at=at
+            due = next(known for known in case.state.deadlines if known.next_at == at)
+            found = story.unchecked(
+                DeadlineReached,
+                unit=due.unit,
+                obligation=due.obligation,
+                generation=due.generation,
+                step=due.next_step,
+                at=at,
             )
             after, stated = clock.reached(case.state, found, at, self._rules)
             if after is case.state:
@@ -364,7 +369,7 @@ class World:
 
     def _dispatch(self, case: Case, level: Level, units: tuple[str, ...], cause: DispatchCause) -> None:
         kept = case.to_do
-        fact = story.dispatched(case.matter, level, units, case.round, cause, kept)
+        fact = story.dispatched(level, units, case.round, cause, frozenset(kept))
         self._tell(case, clock.dispatched, fact)
         case.level, case.units = level, units
         case.to_do = set(units)
@@ -377,7 +382,7 @@ class World:
         lead = unit == case.units[0] and case.round == 1 and case.refusals < CONSULTATION_AFTER
         if lead and self._may_refuse(case, unit) and self._draw(case, _REFUSES, unit) < self._behaviour.refusal:
             case.refusals += 1
-            case.refusers.add(unit)
+            case.refusers |= {unit}
             self.tally.refusals += 1
             argued = case.refusals >= CONSULTATION_AFTER
             stage = Stage.CONSULTATION if argued else Stage.REFUSAL_REVIEW
@@ -408,7 +413,7 @@ class World:
         if self._draw(case, _UPHELD, unit) < self._behaviour.upheld:
             self._redirect(case, DispatchCause.DESIGNATED)
             return
-        fact = story.dispatched(case.matter, case.level, case.units, 1, DispatchCause.DESIGNATED, case.units)
+        fact = story.dispatched(case.level, case.units, 1, DispatchCause.DESIGNATED, frozenset(case.units))
         self._tell(case, clock.dispatched, fact)
         self._put(case, Obligation.SIGN_IN, unit)
 
@@ -417,7 +422,8 @@ class World:
         case.to_do.discard(case.units[0])
         kept, others = case.to_do, case.units[1:]
         level = self._level(new)
-        fact = story.dispatched(case.matter, level, (new, *(unit for unit in others if unit in kept)), 1, cause, kept)
+        units = (new, *(unit for unit in others if unit in kept))
+        fact = story.dispatched(level, units, 1, cause, frozenset(kept))
         self._tell(case, clock.dispatched, fact)
         case.level, case.units = level, (new, *others)
         case.to_do = {new, *kept}
@@ -441,7 +447,7 @@ class World:
         if case.round == 1:
             after = self.tally.handled_after.setdefault(case.units[0], array("d"))
             after.append(self._now - case.arrival.at)
-        self._tell(case, clock.handled, story.handled(case.units, case.round, case.matter))
+        self._tell(case, clock.handled, story.handled(case.round, case.matter.whistle_blower))
         self._put(case, Obligation.CHECK, case.matter.whistle_blower)
 
     def _checked(self, case: Case, _unit: str) -> None:
@@ -470,7 +476,7 @@ class World:
         case.round += 1
         self.tally.reworks += 1
         case.to_do = set(case.units)
-        self._tell(case, clock.rework_ordered, story.rework(cause, case.matter, case.units, case.round))
+        self._tell(case, clock.rework_ordered, story.rework(cause, case.units, case.round))
         for unit in case.units:
             self._put(case, Obligation.SIGN_IN, unit)
 
@@ -487,7 +493,8 @@ class World:
 
 
 def _next_at(state: ClockState) -> datetime | None:
-    return min((known.next_at for known in state.deadlines if known.next_at is not None), default=None)
+    coming = [known.next_at for known in state.deadlines if known.next_at is not None]
+    return min(coming) if coming else None
 
 
 _TASKS = {

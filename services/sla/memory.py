@@ -11,7 +11,7 @@ from services.sla.domain.clock import DeadlineReached
 from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Deadline
 from services.sla.timer import Found
-from shared.contracts.topics import shard_of
+from shared.contracts.topics import SHARDS, shard_of
 from shared.runtime.memory import MemoryStates, MemoryStore, MemoryTransaction, Tables
 from shared.runtime.road import Versioned
 
@@ -74,12 +74,12 @@ class MemoryDeadlines:
             if (case_id, deadline.unit, deadline.obligation, deadline.generation) in names:
                 _put_off(transaction.tables, case_id, deadline, until)
 
-    async def count_live(self) -> dict[tuple[str, str], int]:
+    async def count_live(self, shards: Collection[int] = range(SHARDS)) -> dict[tuple[str, str], int]:
         return dict(
             Counter(
                 (deadline.obligation.value, deadline.state.value)
-                for _, deadline in _all(self._store.tables)
-                if deadline.is_live
+                for case_id, deadline in _all(self._store.tables)
+                if deadline.is_live and shard_of(case_id) in shards
             )
         )
 

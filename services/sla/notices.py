@@ -33,8 +33,8 @@ logger = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 60.0
-MOST_ROWS = 1_000
-"""So many rows of each shard are read at once."""
+MOST_ROWS = 20
+"""So many rows of each shard are read at once: few, for the timer runs in the same process and must not wait."""
 MOST_RECIPIENTS = 50
 MOST_ENTRIES = 20_000
 """A digest tells of no more; what is left goes into the next."""

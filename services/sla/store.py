@@ -22,7 +22,7 @@ from services.sla.domain.limit import Limit
 from services.sla.timer import Found
 from shared.contracts.envelope import decode
 from shared.contracts.facts import DeadlineFact
-from shared.contracts.topics import shard_of
+from shared.contracts.topics import SHARDS, shard_of
 from shared.contracts.vocabulary import Obligation, Urgency
 from shared.runtime import failpoints
 from shared.runtime.postgres import JsonStates, PostgresTransaction, each
@@ -331,9 +331,9 @@ class PostgresDeadlines:
             steps=[one.reached.step for one in found],
         )
 
-    async def count_live(self) -> dict[tuple[str, str], int]:
+    async def count_live(self, shards: Collection[int] = range(SHARDS)) -> dict[tuple[str, str], int]:
         async with self._pool.acquire(timeout=5) as connection:
-            found = each(queries.live(connection))
+            found = each(queries.live(connection, shards=list(shards)))
             return {(record["obligation"], record["state"]): record["number"] async for record in found}
 
     async def of_case(self, case_id: UUID) -> list[Deadline]:

@@ -167,6 +167,7 @@ async def present(connection: Any, kind: Kind[T]) -> T | None:
 
 async def begin_import(connection: Any) -> None:
     """Within a transaction: no other import begins until it ends."""
+    await queries.may_think(connection)
     await queries.one_at_a_time(connection)
 
 

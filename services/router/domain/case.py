@@ -249,9 +249,13 @@ class Case(_Value):
         return min((due_at for due_at in known if due_at is not None), default=None)
 
     def _own(self, assignment: Assignment) -> set[UUID]:
-        """This part, and those that its unit lost in this round before."""
-        mine = (assignment.unit, assignment.round)
-        return {one.assignment_id for one in self.assignments if (one.unit, one.round) == mine}
+        """This part, and those that its unit, or a unit that it took it over from, lost in this round before."""
+        mine = {assignment.unit, *assignment.before}
+        return {
+            one.assignment_id
+            for one in self.assignments
+            if one.round == assignment.round and not mine.isdisjoint((one.unit, *one.before))
+        }
 
     def heading(self, stage: Stage, actor: f.Actor, why: f.Reason | None = None) -> Heading:
         """The beginning of a fact of this case that leaves it in `stage`."""

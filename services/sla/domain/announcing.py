@@ -21,10 +21,15 @@ def announced(
 
     `by` = the type of the case's fact, or the version of the policy or calendar that was applied.
     """
-    known = {_name(one): _said(one) for one in before.deadlines if one.is_open} if before is not None else {}
+    known = before.deadlines if before is not None else ()
+    untouched = {id(one) for one in known}
+    touched = [one for one in after.deadlines if id(one) not in untouched and one.is_open and one.obligation in TOLD]
+    if not touched:
+        return ()
+    said = {_name(one): _said(one) for one in known if one.is_open}
     news: dict[str, list[Deadline]] = {}
-    for one in after.deadlines:
-        if one.is_open and one.obligation in TOLD and known.get(_name(one)) != _said(one):
+    for one in touched:
+        if said.get(_name(one)) != _said(one):
             news.setdefault(one.unit, []).append(one)
     return tuple(
         DeadlineSet(

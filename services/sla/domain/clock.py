@@ -68,6 +68,7 @@ def sent_to_desk(state: ClockState, fact: f.CaseSentToDesk, at: datetime, rules:
     """Another desk takes over the time that is left, and gets none of its own; one that takes it from units begins."""
     if fact.released:
         state = parts.released(state, {made.unit for made in fact.released}, at, fact, rules)
+        state = parts.taken_away(state, state.open(Obligation.MILESTONE), at, fact, rules)
         return held.armed(state, fact.desk, (Obligation.DISPATCH,), at, rules)
     elsewhere = [deadline for deadline in state.open(Obligation.DISPATCH) if deadline.unit != fact.desk]
     return held.handed_on(state, elsewhere, fact.desk, at, fact)

@@ -1,14 +1,13 @@
 """What the clock knows of a case, and the ways in which its list of deadlines changes."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.sla.domain import deadline as one
 from services.sla.domain.category_limits import candidates
-from services.sla.domain.deadline import Deadline, State
+from services.sla.domain.deadline import Deadline, State, replace
 from services.sla.domain.moves import hand_on
 from services.sla.domain.policy import Concern, Granted
 from services.sla.domain.rules import Rules
@@ -51,8 +50,8 @@ class ClockState(BaseModel):
     lead: str = ""
     round: int = 1
     rulings: tuple[Ruling, ...] = ()
-    milestones: dict[int, int] = {}
-    handed_over: dict[str, int] = {}
+    milestones: dict[int, int] = Field(default_factory=dict)
+    handed_over: dict[str, int] = Field(default_factory=dict)
     suspended_at: datetime | None = None
     deadlines: tuple[Deadline, ...] = Field(default=(), exclude=True)
 
@@ -61,15 +60,26 @@ class ClockState(BaseModel):
         return [
             deadline
             for deadline in self.deadlines
-            if deadline.is_open
+            if deadline.ended_at is None
             and (not obligations or deadline.obligation in obligations)
-            and unit in (None, deadline.unit)
+            and (unit is None or deadline.unit == unit)
         ]
 
     def latest(self, obligation: Obligation, unit: str) -> Deadline | None:
         """The unit's deadline of this kind in this round, ended or not."""
         found = [known for known in all_of_unit(self, obligation, unit) if known.round == self.round]
         return max(found, key=lambda known: known.generation, default=None)
+
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> "ClockState":
+        """A copy shares what is not changed, at a third of the usual price: a case makes a score of them."""
+        if deep or update is None:
+            return super().model_copy(update=update, deep=deep)
+        copied, write, named = ClockState.__new__(ClockState), object.__setattr__, self.__pydantic_fields_set__
+        write(copied, "__dict__", {**self.__dict__, **update})
+        write(copied, "__pydantic_fields_set__", named if update.keys() <= named else named | update.keys())
+        write(copied, "__pydantic_extra__", None)
+        write(copied, "__pydantic_private__", None)
+        return copied
 
 
 # --- changing the list -------------------------------------------------------------------------------------------
@@ -114,7 +124,7 @@ def next_generation(state: ClockState, obligation: Obligation, unit: str) -> int
 
 
 def all_of_unit(state: ClockState, obligation: Obligation, unit: str) -> list[Deadline]:
-    return [known for known in state.deadlines if (known.unit, known.obligation) == (unit, obligation)]
+    return [known for known in state.deadlines if known.obligation is obligation and known.unit == unit]
 
 
 def all_of(state: ClockState, obligation: Obligation) -> list[Deadline]:
@@ -146,5 +156,5 @@ def replaced(state: ClockState, changes: Iterable[tuple[Deadline, Deadline]]) ->
     new = {id(before): after for before, after in changes}
     if not new:
         return state
-    deadlines = tuple(new.get(id(deadline), deadline) for deadline in state.deadlines)
+    deadlines = tuple([new.get(id(deadline), deadline) for deadline in state.deadlines])
     return state.model_copy(update={"deadlines": deadlines})

@@ -3,7 +3,6 @@
 Each new due time is reckoned by the calendars in force, from what is left by those it had before.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.sla.domain import calendar
@@ -20,6 +19,7 @@ from services.sla.domain.deadline import (
     end,
     granted_in_all,
     left,
+    replace,
     whole,
     with_its_warning,
 )

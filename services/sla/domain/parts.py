@@ -1,14 +1,13 @@
 """What becomes of clocks as units get parts, lose them, go on, refuse and ask: the steps that several facts take."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from services.sla.domain import clock_state as held
 from services.sla.domain import deadline as one
 from services.sla.domain import moves
 from services.sla.domain.clock_state import OWED_BY_A_UNIT, UNDER_REVIEW, ClockState, Ruling
-from services.sla.domain.deadline import Deadline, State
+from services.sla.domain.deadline import Deadline, State, replace
 from services.sla.domain.rules import Rules
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import Obligation, RequestKind
@@ -18,6 +17,7 @@ def given(
     state: ClockState, unit: str, plan_ends: datetime | None, at: datetime, fact: f.CaseDispatched, rules: Rules
 ) -> ClockState:
     """A unit gets a part. In a round in which it had one before, its clocks go on; who was contacted, was."""
+    state = _with_what_its_predecessor_had(state, unit, fact, rules)
     known = [state.latest(obligation, unit) for obligation in OWED_BY_A_UNIT]
     again = [was for was in known if was is not None]
     if again:
@@ -30,6 +30,28 @@ def given(
     own = state.open(Obligation.HANDLE, unit=unit)
     longer = [(known, moves.by_plan(known, known.generation, plan_ends, at, rules)) for known in own]
     return held.replaced(state, [(known, planned) for known, planned in longer if planned is not None])
+
+
+def _with_what_its_predecessor_had(state: ClockState, unit: str, fact: f.CaseDispatched, rules: Rules) -> ClockState:
+    """A unit of the past that lost the case in this round: its successor goes on with what it had left. Of several,
+    with what the one had that had least."""
+    if state.latest(Obligation.HANDLE, unit) is not None:
+        return state
+
+    def stood_in_for(code: str) -> bool:
+        if code in rules.units:
+            return False
+        return rules.units.present(code, fact.matter.region, fact.matter.category) == unit
+
+    units = dict.fromkeys(known.unit for known in state.deadlines if stood_in_for(known.unit))
+    handled = [was for before in units if (was := state.latest(Obligation.HANDLE, before)) is not None]
+    lost = [was for was in handled if not was.is_open and was.left is not None]
+    if not lost:
+        return state
+    before = min(lost, key=lambda was: was.left or one.NOTHING).unit
+    theirs = [was for owed in OWED_BY_A_UNIT if (was := state.latest(owed, before)) is not None]
+    new = [moves.hand_on(was, unit, held.next_generation(state, was.obligation, unit)) for was in theirs]
+    return held.added(state, new)
 
 
 def released(state: ClockState, units: Collection[str], at: datetime, fact: f.CaseFact, rules: Rules) -> ClockState:

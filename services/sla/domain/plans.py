@@ -46,8 +46,8 @@ def led_by(state: ClockState, lead: str, at: datetime, fact: f.CaseDispatched, r
     plan = [
         known for known in held.all_of(state, Obligation.MILESTONE) if known.generation in state.milestones.values()
     ]
-    merged_away = [known for known in plan if not known.is_open and known.left is not None]
-    state = parts.gone_on(state, merged_away, at, fact, rules)
+    taken_away = [known for known in plan if not known.is_open and known.left is not None]
+    state = parts.gone_on(state, taken_away, at, fact, rules)
     steps = {
         number: known
         for known in state.open(Obligation.MILESTONE)

@@ -6,7 +6,7 @@ nor later than it was unless that was asked for, and a date that people have set
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ from services.sla.domain.deadline import (
     calendar_of,
     left,
     policy_of,
+    replace,
     used,
     whole,
     with_its_warning,
@@ -127,7 +128,8 @@ def entries(state: ClockState, asked: Reckoning, changed: Iterable[Changed]) -> 
 def _concerns(asked: Reckoning, deadline: Deadline, state: ClockState) -> bool:
     if deadline.granted is None or (asked.provisional_only and not deadline.provisional):
         return False
-    return deadline.is_open or (deadline.left is not None and deadline.round == state.round)
+    may_go_on = deadline.left is not None and deadline is state.latest(deadline.obligation, deadline.unit)
+    return deadline.is_open or may_go_on
 
 
 # --- by a policy --------------------------------------------------------------------------------------------------

@@ -1,10 +1,9 @@
 """A deadline's time comes: the warning (黄灯), the end (红灯), and the rungs of the ladder after it (督办阶梯)."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from services.sla.domain import calendar
-from services.sla.domain.deadline import RED, YELLOW, Deadline, State, policy_of
+from services.sla.domain.deadline import RED, YELLOW, Deadline, State, policy_of, replace
 from services.sla.domain.limit import Limit
 from services.sla.domain.policy import Rung, Told
 from services.sla.domain.rules import Rules
@@ -18,13 +17,12 @@ def reach(deadline: Deadline, now: datetime, rules: Rules) -> tuple[Deadline, De
     """
     step = RED if deadline.next_step == YELLOW and now >= deadline.due_at else deadline.next_step
     stated = _stated(deadline, step, now, rules)
+    state, fired_at = (State.OVERDUE, now) if step == RED else (deadline.state, deadline.fired_at)
     following = step + 1
-    after = replace(deadline, next_step=following, next_at=step_at(deadline, following, rules))
-    if step == RED:
-        after = replace(after, state=State.OVERDUE, fired_at=now)
+    next_at = step_at(deadline, following, rules)
     if deadline.state is State.PAUSED:
-        after = replace(after, state=State.PAUSED, next_at=None)
-    return after, stated
+        state, next_at = State.PAUSED, None
+    return replace(deadline, state=state, fired_at=fired_at, next_step=following, next_at=next_at), stated
 
 
 def ran_out(deadline: Deadline, at: datetime) -> bool:

@@ -94,6 +94,7 @@ cross join lateral (
 order by next_at limit :most::integer;
 
 -- name: live
--- How many deadlines run, by obligation and state.
+-- How many deadlines of these shards run, by obligation and state.
 select obligation, state, count(*) as number from deadline
-where ended_at is null and state in ('armed', 'overdue') group by obligation, state order by obligation, state;
+where shard = any(:shards::smallint[]) and ended_at is null and state in ('armed', 'overdue')
+group by obligation, state order by obligation, state;

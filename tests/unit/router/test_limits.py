@@ -246,6 +246,15 @@ JUDGED = [
         TOO_LATE,
     ),
     ((whistle(), due(limit(SOON, SIGN_IN)), transfers(), 2 * HOUR, transfers(WATER)), refuses(), "refused"),
+    # and so is who took over from it then
+    (
+        (
+            *(whistle(), due(limit(SOON, SIGN_IN)), 2 * HOUR, transfers(), transfers(WATER)),
+            *(MERGER, units_have_changed()),
+        ),
+        refuses(WORKS),
+        TOO_LATE,
+    ),
     # who took over goes on under the same limit
     (
         (whistle(), due(limit(SOON, SIGN_IN)), MERGER, units_have_changed(), 2 * HOUR),

@@ -148,6 +148,7 @@ class Walk(RuleBasedStateMachine):
             for known in self.story.deadlines
             if known.obligation is Obligation.MILESTONE
             and known.generation in generations
+            and known.round == self.turn
             and (known.is_open or known.left is not None)
         ]
         return [step.due_at - self.now if step.left is None else step.left for step in steps]

@@ -114,7 +114,7 @@ async def test_many_at_once_go_in_capped_batches_oldest_first() -> None:
     taken = []
     while await rig.timer.turn() == 0.0:
         taken.append(len(rig.stated()))
-    assert taken == [MOST_AT_ONCE, 1200]  # then two batches side by side
+    assert taken == [MOST_AT_ONCE, 3 * MOST_AT_ONCE, 5 * MOST_AT_ONCE, 1200]  # then two batches side by side
     for shard in range(SHARDS):
         started = [fact.started_at for of, fact in rig.stated() if shard_of(of) == shard]
         assert started == sorted(started)

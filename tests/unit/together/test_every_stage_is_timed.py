@@ -1,7 +1,8 @@
 """A walk through all that can become of a case: in every stage that is not final somebody owes something by a date.
 
 Breadth first from the whistle, one case with up to two units, by everything people sensibly do and by time that runs
-out. Two situations that differ in nothing that matters to what can follow are one, so the walk ends.
+out, up the ladder until the unit above takes over what nobody does. Two situations that differ in nothing that
+matters to what can follow are one, so the walk ends.
 """
 
 from collections import Counter, deque
@@ -12,6 +13,7 @@ from typing import TypeAlias
 
 from services.router.domain.case import Case
 from services.sla.domain.deadline import State
+from services.sla.domain.policy import Policies
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import OPENING, STAGES, TRANSITIONS
 from shared.contracts.vocabulary import Obligation, Source, Stage, Urgency
@@ -29,10 +31,14 @@ from tests.unit.router.stories import (
     whistle,
     withdraws,
 )
-from tests.unit.together.pair import MINUTE, OWED_IN, Pair
+from tests.unit.together.pair import MINUTE, OWED_IN, POLICY, Pair, Stated
+from tests.unit.together.setups import TAKES_OVER
 
 START = datetime(2026, 9, 18, 1, 30, tzinfo=UTC)
+TAKING_OVER = Policies(POLICY.model_copy(update={"ladder": TAKES_OVER}))
 MOST_PARTS, MOST_ROUNDS, MOST_REFUSALS = 2, 2, 2
+MOST_STEPS = 12
+"""Enough for a sign-in and a first contact to be overdue, and a ladder to be climbed."""
 Step: TypeAlias = tuple[Stage | None, type[f.CaseFact], Stage]
 """The stage before, the fact, the stage after."""
 
@@ -60,7 +66,9 @@ class Walk:
         for category in (FOR_WATER, FOR_NOBODY):
             for verified in (True, False):
                 about = matter(category, Source.COMMUNITY, Urgency.COMPLEX)
-                begun, stated, _ = Pair(VERSIONS[0], START).tell(whistle(about, needs_verification=not verified))
+                begun, stated, _ = Pair(VERSIONS[0], START, policies=TAKING_OVER).tell(
+                    whistle(about, needs_verification=not verified)
+                )
                 self._note(None, stated)
                 yield begun, ("whistle",)
 
@@ -73,10 +81,20 @@ class Walk:
             if not refused and stated and after.case is not None and self._is_small(after.case):
                 self._note(here.case.stage, stated)
                 yield after, _named(said)
-        run, stated = here.let_run()
+        run, stated = self._until_it_matters(here)
         if run is not here:
             self._note(here.case.stage, stated)
             yield run, "time passes"
+
+    def _until_it_matters(self, here: Pair) -> tuple[Pair, Stated]:
+        """Step by step of the clock, as long as it leaves the case in the same situation."""
+        run, stated, name = here, list[f.CaseFact | f.DeadlineFact](), situation(here)
+        for _ in range(MOST_STEPS):
+            run, more = run.let_run()
+            stated += more
+            if not more or situation(run) != name:
+                break
+        return run, tuple(stated)
 
     def _sensible(self, case: Case, soon: Pair) -> list[object]:
         """What the clock says it says by itself. Some things are tried everywhere, sensible or not."""
@@ -86,10 +104,11 @@ class Walk:
     def _is_small(self, case: Case) -> bool:
         return len(case.assignments) <= 2 * MOST_PARTS and len(case.present) <= MOST_PARTS and case.round <= MOST_ROUNDS
 
-    def _note(self, before: Stage | None, stated: tuple[f.CaseFact, ...]) -> None:
+    def _note(self, before: Stage | None, stated: Stated) -> None:
         for fact in stated:
-            self.steps.add((before, type(fact), fact.stage))
-            before = fact.stage
+            if isinstance(fact, f.CaseFact):
+                self.steps.add((before, type(fact), fact.stage))
+                before = fact.stage
 
     def _reach(
         self,

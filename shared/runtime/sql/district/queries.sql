@@ -17,6 +17,10 @@ select number, label, imported_by, imported_at, note, octet_length(content) as b
        number = (select number from district.in_force where kind = :kind::text) as in_force
 from district.version where kind = :kind and number < :before::bigint order by number desc limit :most::integer;
 
+-- name: may_think!
+-- A large city's file is checked for seconds in which the database hears nothing; no head is locked meanwhile.
+set local idle_in_transaction_session_timeout = 0;
+
 -- name: one_at_a_time!
 -- Let no other import begin until this transaction ends: units and rules are checked against each other.
 select pg_advisory_xact_lock(hashtextextended('district', 0));
