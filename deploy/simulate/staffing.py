@@ -29,15 +29,17 @@ _WIDTH = 9
 
 @dataclass(slots=True)
 class Given:
-    """What one unit was given to do, as it came."""
+    """What one unit was given to do, as it came; `steps` = how many tasks that is."""
 
     hands: Hands
     shifts: Shifts
     order: Order
     numbers: "array[float]" = field(default_factory=lambda: array("d"))
+    steps: int = 0
 
     def alone(self, at: float, urgency: int, seconds: float, due: float) -> None:
         self.numbers.extend((at, urgency, seconds, due, -1.0, 0.0, -1.0, 0.0, 0.0))
+        self.steps += 1
 
     def part(
         self,
@@ -49,6 +51,7 @@ class Given:
         elapsed: float,
     ) -> None:
         self.numbers.extend((at, urgency, *sign_in, *first_contact, *handle, elapsed))
+        self.steps += 3
 
 
 class Load:
@@ -79,8 +82,8 @@ def need(given: Given, target: float) -> Need | None:
     if not given.numbers:
         return None
 
-    def share(day: int) -> float:
-        return replay(given, Hands(day, given.hands.night, given.hands.productive))
+    def share(day: int, least: float = 0.0) -> float:
+        return replay(given, Hands(day, given.hands.night, given.hands.productive), least)
 
     now = given.hands.day
     reachable = replay(given, Hands(len(given.numbers), len(given.numbers), given.hands.productive))
@@ -100,17 +103,17 @@ def need(given: Given, target: float) -> Need | None:
     )
 
 
-def _fewest(now: int, share_now: float, goal: float, share: Callable[[int], float]) -> int:
+def _fewest(now: int, share_now: float, goal: float, share: Callable[[int, float], float]) -> int:
     """More people never do less in time but for small changes in who is served first: halving finds the edge."""
     if share_now >= goal:
         low, high = 0, now
     else:
         low, high = now, now * 2
-        while share(high) < goal:
+        while share(high, goal) < goal:
             low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        if share(middle) >= goal:
+        if share(middle, goal) >= goal:
             high = middle
         else:
             low = middle
@@ -126,8 +129,11 @@ def _offered(given: Given) -> float:
     return seconds / given.hands.productive / there if there else 0.0
 
 
-def replay(given: Given, hands: Hands) -> float:
-    """The share of a unit's tasks that are done in time with these people; everything is worked to its end."""
+def replay(given: Given, hands: Hands, least: float = 0.0) -> float:
+    """The share of a unit's tasks that are done in time with these people; everything is worked to its end.
+
+    Once so many are late that `least` is out of reach, it is left at that: what is told then is less than `least`.
+    """
     desk = Desk(hands, given.shifts)
     numbers, order = given.numbers, given.order
     rows = len(numbers) // _WIDTH
@@ -136,7 +142,8 @@ def replay(given: Given, hands: Hands) -> float:
     last = numbers[(rows - 1) * _WIDTH]
     for turn in given.shifts.turns(FOREVER):
         heapq.heappush(events, (turn, next(numbered), None))
-    coming, in_time = 0, 0
+    coming, in_time, late = 0, 0, 0
+    most_late = given.steps * (1 - least) + 0.5
 
     def put(row: int, step: int, now: float) -> None:
         place = row * _WIDTH
@@ -158,18 +165,18 @@ def replay(given: Given, hands: Hands) -> float:
                 row, step = started.task.what
                 place = row * _WIDTH
                 ends = now + (numbers[place + 8] if step == 2 else 0.0)
-                in_time += ends <= numbers[place + 3 + 2 * step]
+                if ends <= numbers[place + 3 + 2 * step]:
+                    in_time += 1
+                else:
+                    late += 1
+                    if late > most_late:
+                        break
                 if step < 2 and numbers[place + 4 + 2 * step] >= 0:
                     put(row, step + 1, now)
         for begun in desk.start(now):
             if begun.until < FOREVER:
                 heapq.heappush(events, (begun.until, next(numbered), begun))
-    return in_time / _steps(given)
-
-
-def _steps(given: Given) -> int:
-    """Everything that is to be done in time, whether or not these people get to it."""
-    return sum(given.numbers[place] >= 0 for step in (2, 4, 6) for place in range(step, len(given.numbers), _WIDTH))
+    return in_time / given.steps  # whether or not these people get to all of it
 
 
 def rank_of(order: Order, due: float, urgency: int) -> float:

@@ -461,7 +461,9 @@ def _due(one: Deadline, say: Speech) -> str:
 def _lamp(one: Deadline, say: Speech, until: datetime) -> tuple[str, str]:
     """The lamp's colour and what it says."""
     if one.state in DROPPED:
-        return "off", say("clock.dropped")
+        if one.overdue_at is None or one.obligation in (*APPOINTED, Obligation.RATE):
+            return "off", say("clock.dropped")
+        return "late", say("clock.dropped.late")
     if _stands_still(one):
         return "off", _standing_still(one, say)
     late = until - one.due_at

@@ -265,6 +265,16 @@ def test_nobody_is_late_when_an_appointed_day_comes(
     assert (found.lamp, found.text) == (lamp, text)
 
 
+def test_what_was_overdue_before_somebody_else_took_over_stays_so() -> None:
+    late = {"state": "cancelled", "overdue_at": NOW + timedelta(minutes=100), "ended_at": NOW + timedelta(minutes=130)}
+    assert (clock(timedelta(hours=9), **late).lamp, clock(timedelta(hours=9), **late).text) == (
+        "late",
+        "已超时，后不再计算",
+    )
+    lapsed = clock(timedelta(hours=9), Obligation.RATE, **late)
+    assert (lapsed.lamp, lapsed.text) == ("off", "不再计算")
+
+
 def test_a_paused_clock_stands_where_it_stood() -> None:
     paused: dict[str, Any] = {"state": "paused", "paused_at": NOW + timedelta(minutes=25)}
     found = clock(timedelta(minutes=500), left=timedelta(minutes=75), **paused)
