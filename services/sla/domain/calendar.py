@@ -64,7 +64,9 @@ class WorkingCalendar:
         first, end = date.fromordinal(table.first), date.fromordinal(table.first + len(table.midnights) - 1)
         edge, nearest = (first, 0) if backwards else (end, -1)
         idle = abs(table.workdays[nearest] - edge.toordinal()) if table.workdays else len(table.midnights)
-        if idle > _LOOK_DAYS or edge in REACHES:
+        if edge in REACHES:
+            raise ValueError(f"the calendar reaches from {REACHES[0]} to {REACHES[1]}, and that is too short for it")
+        if idle > _LOOK_DAYS:
             raise ValueError(f"the calendar has no duty in the {idle} days {'after' if backwards else 'before'} {edge}")
         years = end.year - first.year  # as many again, so that laying out costs little more than once
         self._stretch(*((_year(first, -years), first) if backwards else (end, _year(end, years))))

@@ -166,7 +166,11 @@ def _with_its_share(deadline: Deadline, granted: Granted, at: datetime, rules: R
     first = whole(deadline, rules)
     has = whole(fresh, rules) * (had / first)
     own_left = has * (rest / had) if had else NOTHING
-    begun = replace(fresh, used_before=has - own_left, counts_from=max(at, _counts_from(fresh, rules)))
+    begins = max(at, _counts_from(fresh, rules))
+    if deadline.left is not None and deadline.planned:
+        # What is left until the plan ends was counted from there: from any sooner it would be more.
+        begins = max(begins, deadline.counts_from or _counts_from(deadline, rules))
+    begun = replace(fresh, used_before=has - own_left, counts_from=begins)
     return _due_with(deadline, begun, own_left, rules)
 
 

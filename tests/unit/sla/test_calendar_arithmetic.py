@@ -26,10 +26,10 @@ from tests.unit.sla import naive_calendar as naive
 from tests.unit.sla.shipped_calendar import STATE, calendar_of, shift
 
 unhurried = settings(deadline=None)
-"""A calendar with an hour of duty a week is laid out over decades."""
+"""A calendar with a minute of duty a week is laid out over decades."""
 
 ALL_DAY = (shift(0, 24),)
-FEW, MANY = timedelta(microseconds=1), timedelta(hours=200)
+FEW, MANY = timedelta(microseconds=1), timedelta(hours=40)
 FROM, UNTIL = date(2024, 1, 1), date(2027, 12, 31)
 
 
