@@ -266,7 +266,11 @@ def test_nobody_is_late_when_an_appointed_day_comes(
 
 
 def test_what_was_overdue_before_somebody_else_took_over_stays_so() -> None:
-    late = {"state": "cancelled", "overdue_at": NOW + timedelta(minutes=100), "ended_at": NOW + timedelta(minutes=130)}
+    late: dict[str, Any] = {
+        "state": "cancelled",
+        "overdue_at": NOW + timedelta(minutes=100),
+        "ended_at": NOW + timedelta(minutes=130),
+    }
     assert (clock(timedelta(hours=9), **late).lamp, clock(timedelta(hours=9), **late).text) == (
         "late",
         "已超时，后不再计算",
