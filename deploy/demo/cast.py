@@ -320,8 +320,9 @@ class Cast:
         await self.doors.post("router", path, self.doors.staff(self.hub), body, key=key, may_be_late=late)
 
     async def _dispatch(self, case_id: UUID, key: str) -> None:
+        """Where the desk took it over while a consultation was to be ended, one decision serves both."""
         body = {"units": [self.another(case_id)], "reason": "经研判，由该单位牵头办理。"}
-        await self._decide(case_id, "dispatch", body, key)
+        await self._decide(case_id, "dispatch", body, key, late=True)
 
     async def _rule(self, case_id: UUID, fact: f.CaseRefused, key: str) -> None:
         """Where another unit refuses meanwhile, both are settled in consultation."""
@@ -335,4 +336,4 @@ class Cast:
         same = self._habits.hub_designates_the_same.strikes()
         unit = fact.unit if same else self.another(case_id)
         body = {"units": [unit], "reason": "经会商，指定该单位办理，不得再退。"}
-        await self._decide(case_id, "dispatch", body, key)
+        await self._decide(case_id, "dispatch", body, key, late=True)
