@@ -230,7 +230,7 @@ class Cast:
         elif not habits.late_unit_waits_to_be_relieved.strikes():
             await self.sight.until(case_id, lambda seen: seen.facts[f.CaseSupervised] > 0)
         else:
-            await self.sight.until(case_id, lambda seen: unit not in seen.parts)
+            await self.sight.until(case_id, lambda seen: unit not in seen.parts or unit in seen.to_be_relieved)
 
     async def _work(self, case_id: UUID, unit: str, caseseq: int = 0) -> None:
         """Sign in, get in touch, finish; what was done before is not done again. Whoever leaves puts it down."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
-from shared.contracts.vocabulary import Role, Stage
+from shared.contracts.vocabulary import Role, RungChange, Stage
 
 
 @dataclass(slots=True)
@@ -31,6 +31,8 @@ class Seen:
     parts: dict[str, Part] = field(default_factory=dict)
     facts: Counter[type[f.Fact]] = field(default_factory=Counter)
     refused: Counter[type[f.Fact]] = field(default_factory=Counter)
+    to_be_relieved: set[str] = field(default_factory=set)
+    """Units whose part is another's by the ladder, though a case that several have stays with them."""
 
     @property
     def lead(self) -> str | None:
@@ -69,6 +71,8 @@ class Seen:
                 self.parts.pop(unit, None)
             case f.CaseHandedOver(assignment_id=UUID(), before=before, unit=unit) if before in self.parts:
                 self.parts[unit] = self.parts.pop(before)
+            case f.CaseEscalated(changes=changes, unit=str() as unit) if RungChange.TAKE_OVER in changes:
+                self.to_be_relieved.add(unit)
             case f.CaseSentToDesk() | f.CaseWithdrawn() | f.CaseMerged():
                 self.parts = {}
 

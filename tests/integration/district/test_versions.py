@@ -35,8 +35,8 @@ async def pool(district: District) -> AsyncIterator[asyncpg.Pool]:
 
 
 @pytest.fixture
-async def sla(district: District) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(district.url("sla"))
+async def reader(district: District) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(district.url("feedback"))
     yield connection
     await connection.close()
 
@@ -56,15 +56,15 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-async def test_an_import_is_seen_by_whoever_holds_the_units(pool: asyncpg.Pool, sla: asyncpg.Connection) -> None:
+async def test_an_import_is_seen_by_whoever_holds_the_units(pool: asyncpg.Pool, reader: asyncpg.Connection) -> None:
     setup = Setup(UNITS)
     with pytest.raises(NothingInForce):
-        await setup.refresh(sla)
+        await setup.refresh(reader)
     assert await imports(pool, FIRST) == (1, True)
-    await setup.refresh(sla)
+    await setup.refresh(reader)
     assert setup.current(UNITS).version == "first"
     assert await imports(pool, SECOND) == (2, True)
-    await setup.refresh(sla)
+    await setup.refresh(reader)
     assert (setup.current(UNITS).version, setup.current(UNITS).present("comm-east")) == ("second", "comm-lake")
 
 
@@ -80,17 +80,17 @@ async def test_a_watcher_sees_it_by_itself(pool: asyncpg.Pool) -> None:
     await asyncio.gather(watching, return_exceptions=True)
 
 
-async def test_the_same_again_adds_no_version(pool: asyncpg.Pool, sla: asyncpg.Connection) -> None:
+async def test_the_same_again_adds_no_version(pool: asyncpg.Pool, reader: asyncpg.Connection) -> None:
     assert [await imports(pool, text) for text in (FIRST, FIRST, SECOND, SECOND)] == [
         (1, True),
         (1, False),
         (2, True),
         (2, False),
     ]
-    assert await labels(sla) == [(2, "second", True), (1, "first", False)]
+    assert await labels(reader) == [(2, "second", True), (1, "first", False)]
 
 
-async def test_what_ends_in_the_middle_leaves_the_old_version(pool: asyncpg.Pool, sla: asyncpg.Connection) -> None:
+async def test_what_ends_in_the_middle_leaves_the_old_version(pool: asyncpg.Pool, reader: asyncpg.Connection) -> None:
     def end(name: str) -> None:
         if name == "amid_import":
             raise Killed
@@ -102,12 +102,12 @@ async def test_what_ends_in_the_middle_leaves_the_old_version(pool: asyncpg.Pool
             await imports(pool, SECOND)
     finally:
         failpoints.install(None)
-    assert await labels(sla) == [(1, "first", True)]
+    assert await labels(reader) == [(1, "first", True)]
     assert await imports(pool, SECOND) == (2, True)
 
 
 async def test_a_process_killed_in_the_middle_leaves_the_old_version(
-    district: District, pool: asyncpg.Pool, sla: asyncpg.Connection, tmp_path: Path
+    district: District, pool: asyncpg.Pool, reader: asyncpg.Connection, tmp_path: Path
 ) -> None:
     await imports(pool, FIRST)
     file = tmp_path / "units.yaml"
@@ -119,24 +119,24 @@ async def test_a_process_killed_in_the_middle_leaves_the_old_version(
         process = await asyncio.create_subprocess_exec(*importing, env=environment | {"CHUISHAO_FAILPOINT": failpoint})
         statuses.append(await asyncio.wait_for(process.wait(), 60))
         if failpoint:
-            assert await labels(sla) == [(1, "first", True)]
+            assert await labels(reader) == [(1, "first", True)]
     assert statuses == [-signal.SIGKILL, 0]
-    assert await labels(sla) == [(2, "second", True), (1, "first", False)]
+    assert await labels(reader) == [(2, "second", True), (1, "first", False)]
 
 
-async def test_a_file_with_a_fault_changes_nothing(pool: asyncpg.Pool, sla: asyncpg.Connection) -> None:
+async def test_a_file_with_a_fault_changes_nothing(pool: asyncpg.Pool, reader: asyncpg.Connection) -> None:
     await imports(pool, FIRST)
     with pytest.raises(SetupInvalid, match="nobody takes its cases"):
         await imports(pool, f"version: second\nunits:\n{HUB}")
-    assert await labels(sla) == [(1, "first", True)]
+    assert await labels(reader) == [(1, "first", True)]
 
 
-async def test_imports_at_once_follow_one_another(pool: asyncpg.Pool, sla: asyncpg.Connection) -> None:
+async def test_imports_at_once_follow_one_another(pool: asyncpg.Pool, reader: asyncpg.Connection) -> None:
     await imports(pool, FIRST)
     texts = [FIRST.replace("first", f"n{number}").replace("湖东社区", f"社区{number}") for number in range(5)]
     numbers = await asyncio.gather(*(imports(pool, text) for text in texts))
     assert sorted(number for number, _ in numbers) == [2, 3, 4, 5, 6]
-    assert [number for number, _, in_force in await labels(sla) if in_force] == [6]
+    assert [number for number, _, in_force in await labels(reader) if in_force] == [6]
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,10 @@ async def test_imports_at_once_follow_one_another(pool: asyncpg.Pool, sla: async
         "delete from district.version",
     ],
 )
-async def test_only_the_router_may_import(pool: asyncpg.Pool, sla: asyncpg.Connection, statement: str) -> None:
+async def test_only_an_importer_may_import(pool: asyncpg.Pool, reader: asyncpg.Connection, statement: str) -> None:
     await imports(pool, FIRST)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await sla.execute(statement)
+        await reader.execute(statement)
 
 
 @pytest.mark.parametrize("statement", ["delete from district.version", "update district.version set label = 'x'"])
@@ -159,28 +159,28 @@ async def test_not_even_the_router_rewrites_a_version(pool: asyncpg.Pool, statem
         await pool.execute(statement)
 
 
-async def test_a_version_that_cannot_be_read_is_passed_over(pool: asyncpg.Pool, sla: asyncpg.Connection) -> None:
+async def test_a_version_that_cannot_be_read_is_passed_over(pool: asyncpg.Pool, reader: asyncpg.Connection) -> None:
     setup = Setup(UNITS)
     await imports(pool, FIRST)
-    await setup.refresh(sla)
+    await setup.refresh(reader)
     async with pool.acquire() as connection, connection.transaction():
         await begin_import(connection)
         await import_version(connection, "units", "of a later release", b'{"units": 7}', "wang")
-    await setup.refresh(sla)
+    await setup.refresh(reader)
     assert setup.current(UNITS).version == "first"
 
 
 async def test_a_transaction_that_began_before_brings_no_old_version_back(
-    pool: asyncpg.Pool, sla: asyncpg.Connection
+    pool: asyncpg.Pool, reader: asyncpg.Connection
 ) -> None:
     setup = Setup(UNITS)
     await imports(pool, FIRST)
-    async with sla.transaction(isolation="repeatable_read"):
-        await setup.refresh(sla)
+    async with reader.transaction(isolation="repeatable_read"):
+        await setup.refresh(reader)
         await imports(pool, SECOND)
         async with pool.acquire() as connection:
             await setup.refresh(connection)
-        await setup.refresh(sla)
+        await setup.refresh(reader)
         assert setup.current(UNITS).version == "second"
 
 
