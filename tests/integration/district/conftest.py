@@ -1,4 +1,4 @@
-"""A database with the set-up's schema, and the roles of two services in it: the router's may add, feedback's may read."""
+"""A database with the set-up's schema, and the roles of two services in it: the router's may add, feedback's read."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
