@@ -23,7 +23,7 @@ from shared.contracts.vocabulary import ActorKind, Satisfaction, Source
 from shared.runtime.decision import Refusal
 from shared.runtime.door import Door, command
 from shared.runtime.identity import Gatekeeper, Identity, forbidden
-from shared.runtime.problems import Refused
+from shared.runtime.problems import Refused, described
 
 PAGE = 50
 LARGEST_PAGE = 200
@@ -112,18 +112,7 @@ class ResidentAnswerBody(Body):
     words: Words = ""
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": meaning, "content": {"application/problem+json": {}}}
-    for status, meaning in {
-        400: "not readable",
-        401: "no valid credentials",
-        403: "not yours",
-        404: "no such case",
-        409: "not now",
-        422: "something is missing or wrong",
-        503: "the database is away; see Retry-After",
-    }.items()
-}
+PROBLEMS = described(400, 401, 403, 404, 409, 422, 503)
 
 
 # --- the door -------------------------------------------------------------------------------------------------

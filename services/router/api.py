@@ -19,7 +19,7 @@ from shared.contracts.vocabulary import ActorKind, Ledger, RequestKind, Stage
 from shared.runtime.decision import Refusal
 from shared.runtime.door import Door, command
 from shared.runtime.identity import Gatekeeper, Identity, forbidden
-from shared.runtime.problems import Refused
+from shared.runtime.problems import Refused, described
 from shared.runtime.running import Running
 
 PAGE = 100
@@ -148,19 +148,7 @@ DOORWAYS = (
 )
 """What people may ask of a case. Who may, when and how often, procedures say."""
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": meaning, "content": {"application/problem+json": {}}}
-    for status, meaning in {
-        400: "not readable",
-        401: "no valid credentials",
-        403: "not yours",
-        404: "no such case",
-        409: "not now",
-        413: "too large",
-        422: "something is missing or wrong",
-        503: "the database is away; see Retry-After",
-    }.items()
-}
+PROBLEMS = described(400, 401, 403, 404, 409, 413, 422, 503)
 
 
 def case_document(case: Case) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Path, Query, Request
 from services.router.domain.routing.what_if import Past
 from services.router.store import PostgresHistory
 from shared.runtime.decision import Refusal
-from shared.runtime.identity import Gatekeeper, forbidden
+from shared.runtime.identity import Gatekeeper
 from shared.runtime.problems import Refused
 from shared.runtime.running import Running
 
@@ -40,10 +40,9 @@ def rules_routes(app: FastAPI, running: Running[Any]) -> None:
 
 def add_rules_routes(app: FastAPI, gatekeeper: Gatekeeper, history: History) -> None:
     def check_operator(request: Request) -> None:
-        if not gatekeeper.identify(request).operator:
-            raise forbidden(
-                "operators_only", "仅系统运维人员可以读取历史哨单。", "Only operators may read the history of cases."
-            )
+        gatekeeper.operator(
+            request, "仅系统运维人员可以读取历史哨单。", "Only operators may read the history of cases."
+        )
 
     @app.get("/rules/history", tags=["rules"])
     async def page(

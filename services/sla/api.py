@@ -13,8 +13,7 @@ from services.sla.domain.clock_state import ClockState
 from services.sla.domain.deadline import Deadline
 from services.sla.domain.rules import Rules
 from services.sla.store import PostgresDeadlines
-from shared.contracts.vocabulary import ActorKind, Obligation
-from shared.runtime.identity import forbidden
+from shared.contracts.vocabulary import Obligation
 from shared.runtime.running import Running
 
 
@@ -44,10 +43,9 @@ def routes(app: FastAPI, running: Running[ClockState], given: Callable[[], Rules
     async def clock_of_case(case_id: UUID, request: Request) -> dict[str, Any]:
         """The clock's account of a case: how much time each unit was granted and on what basis, how much it used and
         has left, and everything that changed it, in order. Lengths are in the limit's own time, times are UTC."""
-        if running.gatekeeper.identify(request).kind is not ActorKind.STAFF:
-            raise forbidden(
-                "staff_only", "仅工作人员可以查看哨单的计时账目。", "Only staff may see the account of a case's clock."
-            )
+        running.gatekeeper.staff(
+            request, "仅工作人员可以查看哨单的计时账目。", "Only staff may see the account of a case's clock."
+        )
         now, rules = await deadlines.now(), given()
         known = await deadlines.of_case(case_id)
         accounts, story = account(known, now, rules), changes(known, await deadlines.said_of(case_id))

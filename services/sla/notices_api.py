@@ -13,7 +13,7 @@ from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import ActorKind
 from shared.runtime.decision import Refusal
 from shared.runtime.identity import Gatekeeper, Identity, forbidden
-from shared.runtime.problems import Refused
+from shared.runtime.problems import Refused, described
 from shared.runtime.running import Running
 
 PAGE = 100
@@ -48,16 +48,7 @@ class Digests(Protocol):
         ...
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": meaning, "content": {"application/problem+json": {}}}
-    for status, meaning in {
-        401: "no valid credentials",
-        403: "not yours",
-        404: "no such unit or digest",
-        422: "something is missing or wrong",
-        503: "the database is away; see Retry-After",
-    }.items()
-}
+PROBLEMS = described(401, 403, 404, 422, 503, otherwise={404: "no such unit or digest"})
 
 
 def notice_routes(app: FastAPI, running: Running[ClockState], rules: Callable[[], Rules]) -> None:

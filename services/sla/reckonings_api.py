@@ -12,10 +12,10 @@ from services.sla.domain.reckoning import Reckoning, version_in_force
 from services.sla.domain.reckoning_tally import Example, Shift, Tally
 from services.sla.domain.rules import Rules
 from services.sla.reckonings import AlreadyRunning
-from shared.contracts.vocabulary import ActorKind, LimitCause
+from shared.contracts.vocabulary import LimitCause
 from shared.runtime.decision import Refusal
 from shared.runtime.district import Setup
-from shared.runtime.identity import Identity, forbidden
+from shared.runtime.identity import Identity
 from shared.runtime.problems import Refused
 from shared.runtime.running import Running
 
@@ -193,14 +193,10 @@ def _unknown(number: int) -> Refusal:
 
 
 def _staff(running: Running[ClockState], request: Request) -> Identity:
-    identity = running.gatekeeper.identify(request)
-    if identity.kind is not ActorKind.STAFF:
-        raise forbidden("staff_only", "仅工作人员可以查看重算。", "Only staff may see reckonings.")
-    return identity
+    return running.gatekeeper.staff(request, "仅工作人员可以查看重算。", "Only staff may see reckonings.")
 
 
 def _operator(running: Running[ClockState], request: Request) -> Identity:
-    identity = running.gatekeeper.identify(request)
-    if not identity.operator:
-        raise forbidden("operators_only", "仅系统运维人员可以提出重算。", "Only operators may ask for a reckoning.")
-    return identity
+    return running.gatekeeper.operator(
+        request, "仅系统运维人员可以提出重算。", "Only operators may ask for a reckoning."
+    )

@@ -8,10 +8,8 @@ from fastapi import FastAPI, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from shared.contracts.topics import SHARDS
-from shared.contracts.vocabulary import ActorKind
 from shared.runtime.consumer import to_input
 from shared.runtime.decision import FromDeadLetter, Input, Letter, Refusal
-from shared.runtime.identity import forbidden
 from shared.runtime.postgres import each, queries
 from shared.runtime.problems import Refused
 from shared.runtime.running import Running
@@ -36,20 +34,18 @@ def admin_routes(app: FastAPI, running: Running[Any]) -> None:
 
 
 def _check_operator(running: Running[Any], request: Request) -> None:
-    if not running.gatekeeper.identify(request).operator:
-        raise forbidden(
-            "operators_only",
-            "仅系统运维人员可以查看和重放死信、重新发布日志。",
-            "Only operators may see and replay dead letters, and republish the log.",
-        )
+    running.gatekeeper.operator(
+        request,
+        "仅系统运维人员可以查看和重放死信、重新发布日志。",
+        "Only operators may see and replay dead letters, and republish the log.",
+    )
 
 
 def _log_routes(app: FastAPI, running: Running[Any]) -> None:
     @app.get("/log/{case_id}", tags=["log"])
     async def log(case_id: UUID, request: Request) -> dict[str, Any]:
         """One case's events in this service's log, in order, with their place in it. For staff and operators."""
-        if running.gatekeeper.identify(request).kind is not ActorKind.STAFF:
-            raise forbidden("staff_only", "仅工作人员可以查看哨单日志。", "Only staff may read the log of a case.")
+        running.gatekeeper.staff(request, "仅工作人员可以查看哨单日志。", "Only staff may read the log of a case.")
         rows = await running.store.history(case_id)
         return {
             "service": running.name,

@@ -110,6 +110,20 @@ class Gatekeeper:
             )
         return self._by_token(token)
 
+    def staff(self, request: Request, zh: str, en: str) -> Identity:
+        """As `identify`, and anybody but staff is told so in these words (403)."""
+        identity = self.identify(request)
+        if identity.kind is not ActorKind.STAFF:
+            raise forbidden("staff_only", zh, en)
+        return identity
+
+    def operator(self, request: Request, zh: str, en: str) -> Identity:
+        """As `identify`, and anybody but an operator is told so in these words (403)."""
+        identity = self.identify(request)
+        if not identity.operator:
+            raise forbidden("operators_only", zh, en)
+        return identity
+
     def _by_token(self, token: str) -> Identity:
         if self._key is None:
             raise _refused(

@@ -1,6 +1,6 @@
 """How an HTTP door says no: RFC 9457 problem details with the field, why, and what to do, in both languages."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import asyncpg
@@ -40,6 +40,24 @@ def problem(refusal: Refusal, headers: dict[str, str] | None = None, **more: Any
         document["field"] = refusal.field
     document.update(more)
     return Response(orjson.dumps(document), refusal.status, headers, MEDIA_TYPE)
+
+
+MEANINGS = {
+    400: "not readable",
+    401: "no valid credentials",
+    403: "not yours",
+    404: "no such case",
+    409: "not now",
+    413: "too large",
+    422: "something is missing or wrong",
+    503: "the database is away; see Retry-After",
+}
+
+
+def described(*statuses: int, otherwise: Mapping[int, str] | None = None) -> dict[int | str, dict[str, Any]]:
+    """What a door may answer besides success, for its OpenAPI; `otherwise` where it means something else there."""
+    meanings = MEANINGS | dict(otherwise or {})
+    return {status: {"description": meanings[status], "content": {MEDIA_TYPE: {}}} for status in statuses}
 
 
 def install(app: FastAPI) -> None:

@@ -9,10 +9,9 @@ from fastapi import FastAPI, Path, Query, Request
 
 from shared.contracts.faults import Fault, SetupInvalid
 from shared.contracts.units_file import text_of
-from shared.contracts.vocabulary import ActorKind
 from shared.runtime.decision import Refusal
 from shared.runtime.district import NothingInForce, Setup, queries
-from shared.runtime.identity import Identity, forbidden
+from shared.runtime.identity import Identity
 from shared.runtime.postgres import each
 from shared.runtime.problems import Refused, reads_its_own_body
 from shared.runtime.running import Running
@@ -176,16 +175,12 @@ def _refused(kind: str, error: SetupInvalid) -> Refused:
 
 
 def _staff(running: Running[Any], request: Request) -> Identity:
-    identity = running.gatekeeper.identify(request)
-    if identity.kind is not ActorKind.STAFF:
-        raise forbidden(
-            "staff_only", "仅工作人员可以查看区级配置的版本。", "Only staff may see versions of the set-up."
-        )
-    return identity
+    return running.gatekeeper.staff(
+        request, "仅工作人员可以查看区级配置的版本。", "Only staff may see versions of the set-up."
+    )
 
 
 def _operator(running: Running[Any], request: Request) -> Identity:
-    identity = running.gatekeeper.identify(request)
-    if not identity.operator:
-        raise forbidden("operators_only", "仅系统运维人员可以导入区级配置。", "Only operators may import the set-up.")
-    return identity
+    return running.gatekeeper.operator(
+        request, "仅系统运维人员可以导入区级配置。", "Only operators may import the set-up."
+    )
