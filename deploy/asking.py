@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import httpx
+import orjson
 import typer
 from rich.console import Console
 from rich.table import Column, Table
@@ -16,7 +17,10 @@ from deploy.local.errors import StackError
 from deploy.local.places import DEFAULT_FOLDER
 from deploy.local.stack import LocalStack
 from shared.contracts.vocabulary import ActorKind
+from shared.runtime.district import Kind
 from shared.runtime.identity import Identity, issue
+
+T = TypeVar("T")
 
 LOG_SERVICES = ("intake", "router", "sla", "feedback")
 
@@ -57,6 +61,16 @@ def ask(
         raise typer.Exit(1)
     found: dict[str, Any] = answer.json()
     return found
+
+
+def in_force(kind: Kind[T], service: str, folder: Path) -> T | None:
+    """A part of the set-up as it is in force, from the service that imports it; None where nothing is."""
+    versions = ask("GET", service, f"/district/{kind.name}/versions", folder)["versions"]
+    number = next((one["number"] for one in versions if one["in_force"]), None)
+    if number is None:
+        return None
+    found = ask("GET", service, f"/district/{kind.name}/versions/{number}", folder)
+    return kind.read(orjson.dumps(found["content"]))
 
 
 def signing_key(folder: Path) -> str:

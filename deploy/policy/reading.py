@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import orjson
 import typer
 
-from deploy.asking import ask
+from deploy.asking import in_force
 from deploy.rules.reading import Source as RoutingSource
 from deploy.rules.reading import read_or_end
 from services.intake.domain.catalogue import Catalogue
+from services.sla.calendar_import import CALENDAR
 from services.sla.domain.calendar_files import parse_calendar
 from services.sla.domain.calendars import Calendars
-from services.sla.domain.calendars import from_json as calendars_from_json
 from services.sla.domain.category_limits import CategoryLimits
 from services.sla.domain.category_limits_file import read_category_limits
 from services.sla.domain.policy import Policies, Policy
@@ -23,11 +22,8 @@ from services.sla.domain.rules import Rules
 from services.sla.policy_import import CATEGORY_LIMITS, POLICY
 from shared.contracts.units import UnitTree
 from shared.contracts.units_file import text_of
-from shared.runtime.district import Kind
 
 T = TypeVar("T")
-
-CALENDAR: Kind[Calendars] = Kind("calendar", calendars_from_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ class Source:
     def policies(self) -> Policies:
         if self.setup is not None:
             return Policies(read_file(self.setup / "policy.yaml").policy)
-        found = self._in_force(POLICY)
+        found = in_force(POLICY, "sla", self.folder)
         if found is None:
             typer.echo("chuishao: no policy is in force 尚无限时规则; chuishao policy import FILE", err=True)
             raise typer.Exit(1)
@@ -58,13 +54,13 @@ class Source:
     def category_limits(self) -> CategoryLimits:
         """The catalogue's own; without entries where none were imported."""
         if self.setup is None:
-            return self._in_force(CATEGORY_LIMITS) or CategoryLimits()
+            return in_force(CATEGORY_LIMITS, "sla", self.folder) or CategoryLimits()
         file = self.setup / "category_limits.csv"
         return read_limits(file) if file.exists() else CategoryLimits()
 
     def calendars(self) -> Calendars:
         if self.setup is None:
-            return self._in_force(CALENDAR) or Calendars()
+            return in_force(CALENDAR, "sla", self.folder) or Calendars()
         file = self.setup / "calendar.yaml"
         if not file.exists():
             return Calendars()
@@ -80,14 +76,6 @@ class Source:
 
     def catalogue(self) -> Catalogue:
         return RoutingSource(self.folder, self.setup).catalogue()
-
-    def _in_force(self, kind: Kind[T]) -> T | None:
-        versions = ask("GET", "sla", f"/district/{kind.name}/versions", self.folder)["versions"]
-        number = next((one["number"] for one in versions if one["in_force"]), None)
-        if number is None:
-            return None
-        found = ask("GET", "sla", f"/district/{kind.name}/versions/{number}", self.folder)
-        return kind.read(orjson.dumps(found["content"]))
 
 
 def read_file(file: Path) -> PolicyFile:

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import orjson
 import typer
 
-from deploy.asking import ask, show_faults
+from deploy.asking import ask, in_force, show_faults
 from services.intake.domain.catalogue import Catalogue
 from services.intake.setup import read_catalogue
-from services.router.domain.routing.rules import Rules, from_json, parse_rules
+from services.router.domain.routing.rules import Rules, parse_rules
 from services.router.domain.routing.what_if import Past
+from services.router.setup import RULES
 from shared.contracts import units_json
 from shared.contracts.faults import Fault, SetupInvalid
 from shared.contracts.units import UnitTree
@@ -45,10 +46,11 @@ class Source:
             return read_rules(file, tree)
         if self.setup is not None:
             return read_rules(self.setup / "rules.yaml", tree)
-        versions = ask("GET", "router", "/district/rules/versions", self.folder)["versions"]
-        number = next(one["number"] for one in versions if one["in_force"])
-        found = ask("GET", "router", f"/district/rules/versions/{number}", self.folder)
-        return from_json(orjson.dumps(found["content"]))
+        found = in_force(RULES, "router", self.folder)
+        if found is None:
+            typer.echo("chuishao: no rules are in force 尚无派单规则; chuishao rules import FILE", err=True)
+            raise typer.Exit(1)
+        return found
 
     def catalogue(self) -> Catalogue:
         """The categories; they are no part of what is in force, so without a folder those that are shipped."""
