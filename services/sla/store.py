@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,9 +30,6 @@ from shared.runtime.road import Versioned
 
 Name = tuple[str, str, int]
 """Unit, obligation and generation: a deadline's name within its case."""
-
-_limit = lru_cache(maxsize=1000)(Limit.parse)
-"""A district grants few different limits, and reads them all the time."""
 
 queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
 
@@ -243,7 +239,7 @@ def to_deadline(record: Mapping[str, Any]) -> Deadline:
         unit=record["unit"],
         obligation=Obligation(record["obligation"]),
         generation=record["generation"],
-        granted=None if record["granted"] is None else _limit(record["granted"]),
+        granted=None if record["granted"] is None else Limit.parse(record["granted"]),
         started_at=record["started_at"],
         warn_at=record["warn_at"],
         due_at=record["due_at"],

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 
 class TimeUnit(StrEnum):
@@ -59,11 +60,7 @@ class Limit:
     @classmethod
     def parse(cls, written: str) -> "Limit":
         """Read `4 working_hour`. Raises ValueError saying what was expected."""
-        match = _WRITTEN.match(written)
-        units = ", ".join(TimeUnit)
-        if match is None or match[2] not in set(TimeUnit):
-            raise ValueError(f"{written!r} is not a limit; write an amount and one of {units}, as `4 working_hour`")
-        return cls(float(match[1]), TimeUnit(match[2]))
+        return _parsed(written)
 
     @property
     def usual(self) -> timedelta:
@@ -78,3 +75,13 @@ class Limit:
                 return Limit(amount * WORKING_HOURS_IN_A_DAY, TimeUnit.WORKING_HOUR)
             return Limit(amount * 24, TimeUnit.CLOCK_HOUR)
         return Limit(amount, self.unit)
+
+
+@lru_cache(maxsize=1000)
+def _parsed(written: str) -> Limit:
+    """Every deadline that is loaded has one, and few are different."""
+    match = _WRITTEN.match(written)
+    units = ", ".join(TimeUnit)
+    if match is None or match[2] not in set(TimeUnit):
+        raise ValueError(f"{written!r} is not a limit; write an amount and one of {units}, as `4 working_hour`")
+    return Limit(float(match[1]), TimeUnit(match[2]))
