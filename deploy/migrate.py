@@ -6,7 +6,7 @@ that was changed after it ran is refused. Two migrations at once wait for each o
 The schema `district` has the district's set-up for all services. A new installation begins with the files of the
 set-up folder; later versions are imported (`chuishao org import`, `chuishao policy import`, …), and the files are
 looked at no more. So it is with a part that a release adds. A folder without a calendar begins with the one that is
-shipped: the holidays are the whole country's.
+shipped, as the holidays are the whole country's, and one without a way of measuring with the shipped one.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ from typing import Any
 
 import asyncpg
 
+from services.feedback.setup import PARTS as MEASURES_PARTS
+from services.feedback.setup import SCORING
 from services.router.setup import PARTS as ROUTERS_PARTS
 from services.sla.calendar_import import CALENDAR
 from services.sla.setup import PARTS as CLOCKS_PARTS
@@ -31,9 +33,9 @@ from shared.runtime.setup_parts import File, import_file
 SERVICES = ("intake", "router", "sla", "feedback", "workbench")
 DISTRICT = "district"
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = (*ROUTERS_PARTS.values(), *CLOCKS_PARTS.values())
-IMPORTERS = ("chuishao_router", "chuishao_sla")
-SHIPPED = {CALENDAR.name: ROOT / "deploy" / "district" / "calendar.yaml"}
+PARTS = (*ROUTERS_PARTS.values(), *CLOCKS_PARTS.values(), *MEASURES_PARTS.values())
+IMPORTERS = ("chuishao_router", "chuishao_sla", "chuishao_feedback")
+SHIPPED = {kind.name: ROOT / "deploy" / "district" / f"{kind.name}.yaml" for kind in (CALENDAR, SCORING)}
 DISTRICT_MIGRATIONS = ROOT / "shared" / "runtime" / "sql" / "district" / "migrations"
 LOCK = 7_301_199
 

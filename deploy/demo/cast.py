@@ -1,8 +1,9 @@
 """Everybody who takes part, played: communities, the hub, streets and departments, residents, 12345.
 
 Each acts when a topic says it is their turn: units on `assignments.<unit>`, the others on `cases`. They may be
-told twice; each acts once, by the event's id, and their requests carry keys made from it. What takes several of
-them in turn is a scene (`scenes.py`).
+told twice; each acts once, by the event's id, and their requests carry keys made from it. Whoever has work then goes
+by what the case shows now (`seen.py`), and acts again where that came to nothing. What takes several of them in turn
+is a scene (`scenes.py`).
 """
 
 import asyncio
@@ -16,10 +17,11 @@ from uuid import UUID, uuid5
 
 from uuid_utils import uuid7
 
+from deploy.demo.diary import Attempt, Diary
 from deploy.demo.doors import Doors
 from deploy.demo.people import CHECK_FAILED, DECLINED, REFUSAL_BASIS, REFUSAL_REASON, RESULTS, Habits
 from deploy.demo.scenes import PLAYS, Merging, Play, Scene, fits, merged, unmerged
-from deploy.demo.seen import Seen, Sight
+from deploy.demo.seen import AtHub, Owed, Seen, Sight
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, decode, encode
 from shared.contracts.topics import reporting_unit, reports_topic
@@ -29,8 +31,11 @@ from shared.contracts.vocabulary import Role, Satisfaction, Source, Stage, UnitK
 Send = Callable[[str, UUID, bytes], Coroutine[Any, Any, None]]
 """`(topic, case id, value)`: hand a report to Kafka."""
 
-TRIES = 3
-"""How often a unit says that it is done, where the router says it is too early."""
+AGAIN_SECONDS = 10.0
+"""A report of which nothing has come after so long is sent again, as it is."""
+SENT_AT_MOST = 3
+PAUSE_SECONDS = 1.0
+"""Where the router said no, and nothing else happens to the case, it is asked again after so long."""
 
 
 class Cast:
@@ -44,6 +49,7 @@ class Cast:
     ) -> None:
         self.doors = doors
         self.sight = Sight()
+        self.diary = Diary()
         self.tree = tree
         self.leaving: frozenset[str] = frozenset()
         self._put_down: set[tuple[UUID, str]] = set()
@@ -54,6 +60,8 @@ class Cast:
         self._acted: set[str] = set()
         self._refusals: dict[UUID, int] = {}
         self._held_back: set[tuple[UUID, str]] = set()
+        self._at_work: set[tuple[UUID, str]] = set()
+        self._deciding: set[UUID] = set()
         self._by_scene: set[UUID] = set()
         self._places: dict[tuple[str, str], UUID] = {}
         self._undecided: defaultdict[UUID, list[asyncio.Event]] = defaultdict(list)
@@ -71,31 +79,14 @@ class Cast:
         if envelope.id in self._acted or not isinstance(fact, f.AssignmentFact):
             return
         self._acted.add(envelope.id)
-        match fact:
-            case f.AssignmentCreated():
-                self._spawn(self._take_on(case_id, fact, envelope.caseseq))
-            case f.AssignmentKept():
-                self._spawn(self._work(case_id, fact.unit, envelope.caseseq))
-            case _:
-                pass
+        if isinstance(fact, f.AssignmentCreated):
+            self._spawn(self._take_on(case_id, fact, envelope.caseseq))
 
-    def on_refused_report(self, topic: str, value: bytes) -> None:
-        """A unit read that its report was refused: too late to refuse the case, or too early to be done."""
+    def on_refused_report(self, topic: str, value: bytes, reason: str) -> None:
+        """A unit read that its report was refused."""
         envelope = decode(value)
-        unit = reporting_unit(topic.removesuffix(".dlq"))
-        if not unit or envelope.id in self._acted or not isinstance(envelope.fact, f.Report):
-            return
-        self._acted.add(envelope.id)
-        self.sight.refused(envelope.subject, envelope.fact)
-        if (envelope.subject, unit) in self._held_back:
-            return
-        match envelope.fact:
-            case f.ReportRefused():
-                self._spawn(self._work(envelope.subject, unit))
-            case f.ReportDone() if self.sight.of(envelope.subject).refused[f.ReportDone] < TRIES:
-                self._spawn(self._finish(envelope.subject, unit))
-            case _:
-                pass
+        if reporting_unit(topic.removesuffix(".dlq")) and isinstance(envelope.fact, f.Report):
+            self.sight.refused(envelope.subject, envelope.id, reason)
 
     def on_case(self, envelope: Envelope) -> None:
         """Communities, the hub and residents read what became of a case."""
@@ -106,11 +97,8 @@ class Cast:
                 self._matters[case_id] = fact.matter
                 if fact.stage is Stage.VERIFYING:
                     self._spawn(self._verify(case_id, fact.matter, key))
-            case f.CaseSentToDesk():
-                self._spawn(self._dispatch(case_id, key))
-            case f.CaseRefused() if case_id not in self._by_scene:
-                designates = fact.stage is Stage.CONSULTATION
-                self._spawn((self._designate if designates else self._rule)(case_id, fact, key))
+            case f.CaseSentToDesk() | f.CaseRefused():
+                self._spawn(self._decide(case_id))
             case f.CaseHandled():
                 self._handled[case_id] = (fact.units, fact.round)
                 self._spawn(self._check(case_id, fact, key))
@@ -124,7 +112,37 @@ class Cast:
             case _:
                 pass
         if isinstance(fact, f.CaseFact):
-            self.sight.take(case_id, fact, envelope.caseseq)
+            self.sight.take(case_id, fact, envelope.caseseq, envelope.time)
+            if self.sight.of(case_id).over:
+                self.diary.forget(case_id)
+
+    def explain(self, case_id: UUID) -> dict[str, Any]:
+        """How an open case stands, what happened to it last, and what was tried for it."""
+        seen = self.sight.of(case_id)
+        return {
+            "case_id": str(case_id),
+            "number": seen.number,
+            "stage": seen.stage,
+            **self.diary.of(case_id),
+            "units": {unit: self._standing(case_id, unit, seen) for unit in seen.parts},
+            "milestones_left": list(seen.milestones),
+            "last_facts": list(seen.recent),
+            "refused_reports": list(seen.refused.values()),
+        }
+
+    def _standing(self, case_id: UUID, unit: str, seen: Seen) -> str:
+        part, owed = seen.parts[unit], seen.owes(unit)
+        marks = {
+            "signed in": part.signed_in,
+            "contacted": part.contacted,
+            "refusal argued": part.argued,
+            "done": part.done,
+            "at work": (case_id, unit) in self._at_work,
+            "held back": (case_id, unit) in self._held_back,
+            "leaving": unit in self.leaving,
+            f"to report {owed.report.NAME}" if owed else "": owed is not None,
+        }
+        return ", ".join((part.role.value, *(mark for mark, holds in marks.items() if holds)))
 
     # --- what scenes need
 
@@ -143,11 +161,38 @@ class Cast:
         ]
         return candidates[(case_id.int + next(self._turns)) % len(candidates)]
 
-    async def report(self, case_id: UUID, unit: str, report: f.Report) -> None:
+    async def say(self, case_id: UUID, unit: str, report: f.Report, heard: Callable[[Seen], bool]) -> bool:
+        """A unit reports on its own topic, until the case shows that it was heard. False where the router refused
+        it, or nothing came of it."""
         envelope = Envelope(
             id=str(uuid7()), source=f"/units/{unit}", subject=case_id, time=datetime.now(UTC), fact=report
         )
-        await self._send(reports_topic(unit), case_id, encode(envelope))
+        value = encode(envelope)
+        attempt = self._tries(case_id, unit, report.NAME)
+        for _ in range(SENT_AT_MOST):
+            await self._send(reports_topic(unit), case_id, value)
+            attempt.answered("sent")
+            if await self.sight.within(case_id, AGAIN_SECONDS, lambda seen: heard(seen) or envelope.id in seen.refused):
+                refused = self.sight.of(case_id).refused.get(envelope.id)
+                attempt.answered("heard" if refused is None else f"refused: {refused}")
+                return refused is None
+        attempt.answered(f"sent {SENT_AT_MOST} times, and neither heard nor refused")
+        return False
+
+    async def ask(self, case_id: UUID, unit: str, what: str, body: dict[str, Any]) -> bool:
+        """Somebody's command at the router's door. False where something else was faster."""
+        told = await self.doors.post(
+            "router",
+            f"/cases/{case_id}/{what}",
+            self.doors.staff(unit),
+            body,
+            may_be_late=True,
+            attempt=self._tries(case_id, unit, f"{what} {body}"),
+        )
+        return bool(told)
+
+    def _tries(self, case_id: UUID, who: str, what: str) -> Attempt:
+        return Attempt(who, what) if self.sight.of(case_id).over else self.diary.tries(case_id, who, what)
 
     def has_put_down(self, unit: str) -> bool:
         """Whether a unit that leaves has work that only its successor will finish."""
@@ -158,6 +203,7 @@ class Cast:
 
     def let_go(self, case_id: UUID, unit: str) -> None:
         self._held_back.discard((case_id, unit))
+        self._spawn(self._decide(case_id))
         self._spawn(self._work(case_id, unit))
 
     # --- streets, departments, utilities, communities that handle
@@ -171,15 +217,16 @@ class Cast:
             play = self._play(case_id, fact) if fact.role is Role.LEAD and fact.round == 1 else None
             if play is not None:
                 self._by_scene.add(case_id)
+                self.diary.plays(case_id, f"scene {getattr(play, '__name__', 'merging')} led by {fact.unit}")
                 await play(Scene(self, case_id, fact.matter, fact.unit))
                 now = self.sight.of(case_id).parts.get(fact.unit)
                 if now is None or now.assignment_id != fact.assignment_id:
                     return
             elif self._refuses(case_id, fact):
-                refusal = f.ReportRefused(reason=REFUSAL_REASON, basis=REFUSAL_BASIS)
-                await self.report(case_id, fact.unit, refusal)
-                return
+                self.diary.plays(case_id, f"{fact.unit} refuses")
+                await self.refuse(case_id, fact.unit)
             elif self._is_late(case_id, fact):
+                self.diary.plays(case_id, f"{fact.unit} is late")
                 await self._let_time_pass(case_id, fact.unit)
         await self._work(case_id, fact.unit)
 
@@ -232,57 +279,65 @@ class Cast:
         else:
             await self.sight.until(case_id, lambda seen: unit not in seen.parts or unit in seen.to_be_relieved)
 
-    async def _work(self, case_id: UUID, unit: str, caseseq: int = 0) -> None:
-        """Sign in, get in touch, finish; what was done before is not done again. Whoever leaves puts it down."""
-        seen = await self.sight.until(case_id, lambda seen: seen.caseseq >= caseseq)
-        part = seen.parts.get(unit)
-        if part is None:
+    async def refuse(self, case_id: UUID, unit: str) -> bool:
+        """退单; False where it is too late to."""
+        return await self.say(
+            case_id,
+            unit,
+            f.ReportRefused(reason=REFUSAL_REASON, basis=REFUSAL_BASIS),
+            lambda seen: unit not in seen.parts or seen.parts[unit].argued,
+        )
+
+    async def _work(self, case_id: UUID, unit: str) -> None:
+        """Sign in, get in touch, finish: what the case shows that this unit owes, until it is through with it.
+
+        Whoever leaves puts it down; whoever is held back by a scene is let go later.
+        """
+        if (case_id, unit) in self._at_work:
             return
-        if unit in self.leaving:
-            self._put_down.add((case_id, unit))
-            return
-        if not part.signed_in:
-            await self.report(case_id, unit, f.ReportSignedIn(person=f"staff-of-{unit}"))
-        if not part.done:
-            await self.report(case_id, unit, f.ReportProgressed(note="已与诉求人取得联系，正在处理。", contacted=True))
-            await self._finish(case_id, unit)
+        self._at_work.add((case_id, unit))
+        try:
+            while True:
+                seen = await self.sight.until(
+                    case_id, lambda seen: seen.is_through(unit) or seen.owes(unit) is not None
+                )
+                if seen.is_through(unit) or (case_id, unit) in self._held_back:
+                    return
+                if unit in self.leaving:
+                    self._put_down.add((case_id, unit))
+                    return
+                owed = seen.owes(unit)
+                if owed is not None:
+                    await self._report(case_id, unit, owed, seen.caseseq)
+        finally:
+            self._at_work.discard((case_id, unit))
 
-    async def _finish(self, case_id: UUID, unit: str) -> None:
-        """Once it is this unit's turn to; not at all where it has lost its part."""
-
-        def settled(seen: Seen) -> bool:
-            part = seen.parts.get(unit)
-            return part is None or part.done or seen.may_finish(unit)
-
-        while True:
-            seen = await self.sight.until(case_id, settled)
-            part = seen.parts.get(unit)
-            if part is None or part.done:
-                return
-            if seen.may_finish(unit):
-                break
-            # Between the refusal that was upheld and the unit that follows it looked so for a moment.
-        photo = f.Evidence(name="处理后照片.jpg", media_type="image/jpeg", url=f"evidence/{case_id}.jpg")
-        await self.report(case_id, unit, f.ReportDone(result=RESULTS[case_id.int % len(RESULTS)], evidence=(photo,)))
+    async def _report(self, case_id: UUID, unit: str, owed: Owed, caseseq: int) -> None:
+        """One thing that a unit owes. Where the router says no, the case may be further than was seen."""
+        report = _report_of(case_id, unit, owed)
+        if not await self.say(case_id, unit, report, lambda seen: seen.owes(unit) != owed):
+            await self.sight.within(case_id, PAUSE_SECONDS, lambda seen: seen.caseseq > caseseq)
 
     # --- the community
 
     async def _verify(self, case_id: UUID, matter: f.Matter, key: str) -> None:
-        staff = self.doors.staff(matter.whistle_blower)
         if self._habits.community_declines.strikes():
-            body: dict[str, Any] = {"reason": "untrue", "explanation": DECLINED}
-            await self.doors.post("intake", f"/orders/{case_id}/decline", staff, body, key=key)
+            what, body = "decline", {"reason": "untrue", "explanation": DECLINED}
         else:
-            body = {"note": "社区已上门核实，情况属实。"}
-            await self.doors.post("intake", f"/orders/{case_id}/verify", staff, body, key=key)
+            what, body = "verify", {"note": "社区已上门核实，情况属实。"}
+        blower = matter.whistle_blower
+        attempt = self._tries(case_id, blower, what)
+        path, staff = f"/orders/{case_id}/{what}", self.doors.staff(blower)
+        await self.doors.post("intake", path, staff, body, key=key, attempt=attempt)
 
     async def _check(self, case_id: UUID, fact: f.CaseHandled, key: str) -> None:
+        attempt = self._tries(case_id, fact.whistle_blower, "check")
         for decided in self._undecided.pop(case_id, ()):
             await decided.wait()
         fails = fact.round == 1 and self._habits.check_fails.strikes()
         body = {"passed": not fails, "note": CHECK_FAILED if fails else "现场核查，已处理到位。"}
-        staff = self.doors.staff(fact.whistle_blower)
-        await self.doors.post("feedback", f"/reviews/{case_id}/check", staff, body, key=key)
+        path, staff = f"/reviews/{case_id}/check", self.doors.staff(fact.whistle_blower)
+        await self.doors.post("feedback", path, staff, body, key=key, attempt=attempt)
 
     async def _rate(self, case_id: UUID, matter: f.Matter, units: tuple[str, ...], round_: int, key: str) -> None:
         if not self._habits.whistle_blower_stays_silent.strikes():
@@ -301,7 +356,8 @@ class Cast:
         for unit in units:
             body = {"unit": unit, "contact": 5, "speed": 3 + case_id.int % 3, "result": 4 + case_id.int % 2}
             path, own_key = f"/reviews/{case_id}/rate", str(uuid5(UUID(key), unit))
-            await self.doors.post("feedback", path, staff, body, key=own_key, may_be_late=True)
+            attempt = self._tries(case_id, matter.whistle_blower, f"rate {unit}")
+            await self.doors.post("feedback", path, staff, body, key=own_key, may_be_late=True, attempt=attempt)
 
     # --- the resident, by 12345's call-back where the order came from there
 
@@ -311,29 +367,69 @@ class Cast:
         body = {"contacted": True, "solved": not unhappy, "satisfaction": satisfaction.value}
         by_hotline = matter.source is Source.HOTLINE_12345
         who = self.doors.hotline() if by_hotline else self.doors.staff(matter.whistle_blower)
-        await self.doors.post("feedback", f"/reviews/{case_id}/resident-answer", who, body, key=key, may_be_late=True)
+        attempt = self._tries(case_id, "resident", "answer")
+        path = f"/reviews/{case_id}/resident-answer"
+        await self.doors.post("feedback", path, who, body, key=key, may_be_late=True, attempt=attempt)
 
     # --- the hub
 
-    async def _decide(self, case_id: UUID, what: str, body: dict[str, Any], key: str, late: bool = False) -> None:
-        path = f"/cases/{case_id}/{what}"
-        await self.doors.post("router", path, self.doors.staff(self.hub), body, key=key, may_be_late=late)
+    async def _decide(self, case_id: UUID) -> None:
+        """What waits for the hub, by what the case shows, until nothing does. A refusal of a unit that a scene holds
+        back is the scene's."""
+        if case_id in self._deciding:
+            return
+        self._deciding.add(case_id)
+        try:
+            while (waits := self._awaits_hub(case_id)) is not None:
+                caseseq = self.sight.of(case_id).caseseq
+                what, body = self._decision(case_id, waits)
+                if await self.ask(case_id, self.hub, what, body):
+                    settled, seconds = partial(_is_settled, waits), AGAIN_SECONDS
+                else:
+                    settled, seconds = partial(_is_further, caseseq), PAUSE_SECONDS
+                await self.sight.within(case_id, seconds, settled)
+        finally:
+            self._deciding.discard(case_id)
 
-    async def _dispatch(self, case_id: UUID, key: str) -> None:
-        """Where the desk took it over while a consultation was to be ended, one decision serves both."""
-        body = {"units": [self.another(case_id)], "reason": "经研判，由该单位牵头办理。"}
-        await self._decide(case_id, "dispatch", body, key, late=True)
+    def _awaits_hub(self, case_id: UUID) -> AtHub | None:
+        waits = self.sight.of(case_id).at_hub
+        if waits is not None and waits.refusing and all((case_id, unit) in self._held_back for unit in waits.refusing):
+            return None
+        return waits
 
-    async def _rule(self, case_id: UUID, fact: f.CaseRefused, key: str) -> None:
-        """Where another unit refuses meanwhile, both are settled in consultation."""
+    def _decision(self, case_id: UUID, waits: AtHub) -> tuple[str, dict[str, Any]]:
+        """派单、会商指定、退单审核."""
+        if waits.stage is Stage.TO_DISPATCH:
+            return "dispatch", {"units": [self.another(case_id)], "reason": "经研判，由该单位牵头办理。"}
+        refusing = waits.refusing[-1]
+        if waits.stage is Stage.CONSULTATION:
+            same = self._habits.hub_designates_the_same.strikes() and refusing not in self.leaving
+            unit = refusing if same else self.another(case_id)
+            return "dispatch", {"units": [unit], "reason": "经会商，指定该单位办理，不得再退。"}
         if self._habits.hub_dismisses.strikes():
-            body: dict[str, Any] = {"upheld": False, "reason": "按职责清单仍属该单位职责，退单不成立。"}
-        else:
-            body = {"upheld": True, "reason": "退单理由成立，改派。", "units": [self.another(case_id)]}
-        await self._decide(case_id, "rule-on-refusal", body, key, late=True)
+            reason = "按职责清单仍属该单位职责，退单不成立。"
+            return "rule-on-refusal", {"unit": refusing, "upheld": False, "reason": reason}
+        units = [self.another(case_id)]
+        return "rule-on-refusal", {"unit": refusing, "upheld": True, "reason": "退单理由成立，改派。", "units": units}
 
-    async def _designate(self, case_id: UUID, fact: f.CaseRefused, key: str) -> None:
-        same = self._habits.hub_designates_the_same.strikes()
-        unit = fact.unit if same else self.another(case_id)
-        body = {"units": [unit], "reason": "经会商，指定该单位办理，不得再退。"}
-        await self._decide(case_id, "dispatch", body, key, late=True)
+
+def _is_settled(waits: AtHub, seen: Seen) -> bool:
+    return seen.at_hub != waits
+
+
+def _is_further(caseseq: int, seen: Seen) -> bool:
+    return seen.caseseq > caseseq
+
+
+def _report_of(case_id: UUID, unit: str, owed: Owed) -> f.Report:
+    """What a unit says when it does what it owes."""
+    match owed:
+        case Owed(f.ReportSignedIn):
+            return f.ReportSignedIn(person=f"staff-of-{unit}")
+        case Owed(f.ReportProgressed):
+            return f.ReportProgressed(note="已与诉求人取得联系，正在处理。", contacted=True)
+        case Owed(f.ReportMilestoneReached, int() as number):
+            return f.ReportMilestoneReached(milestone=number, note="该阶段已按计划完成。")
+        case _:
+            photo = f.Evidence(name="处理后照片.jpg", media_type="image/jpeg", url=f"evidence/{case_id}.jpg")
+            return f.ReportDone(result=RESULTS[case_id.int % len(RESULTS)], evidence=(photo,))

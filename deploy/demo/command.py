@@ -48,6 +48,11 @@ SETUP = PROJECT / "deploy" / "district"
 QUIET_SECONDS = 120.0
 """With nothing new on any topic for so long, the rehearsal has failed."""
 
+
+class Stuck(TimeoutError):
+    """Nothing moves any more though not every case is final."""
+
+
 console = Console()
 errors = Console(stderr=True)
 
@@ -176,6 +181,8 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, setup: Path, started_in: 
             else:
                 await rehearsal.run(None, in_parts(wanted.input), watcher.drained)
             tally.branches["digests"] = await _count_digests(doors)
+        except Stuck as error:
+            return await _explained(stack, rehearsal, error)
         finally:
             showing.cancel()
             if killer is not None:
@@ -199,6 +206,14 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, setup: Path, started_in: 
         report["branches_missing"] = missing
         report["passed"] = report["passed"] and not missing
     return report
+
+
+async def _explained(stack: LocalStack, rehearsal: Rehearsal, error: Stuck) -> dict[str, Any]:
+    """The report of a rehearsal that did not end, and why on stderr."""
+    stuck = rehearsal.explain()
+    errors.print(f"chuishao demo: {error}", style="red", markup=False, soft_wrap=True)
+    errors.print(json.dumps(stuck, ensure_ascii=False, indent=1), markup=False, highlight=False, soft_wrap=True)
+    return await _report(stack, rehearsal, {}) | {"error": str(error), "stuck": stuck, "passed": False}
 
 
 async def _count_digests(doors: Doors) -> int:
@@ -246,13 +261,13 @@ class _Watcher:
         return screen.render(tally, self._total, time.monotonic() - self._began, self._board, doing)
 
     def drained(self, tally: Tally) -> bool:
-        """Every accepted case is final. Raises `TimeoutError` where nothing moves any more."""
+        """Every accepted case is final. Raises `Stuck` where nothing moves any more."""
         seen = sum(tally.seen.values())
         if seen != self._moved[0]:
             self._moved = (seen, time.monotonic())
         elif time.monotonic() - self._moved[1] > QUIET_SECONDS:
             found = ", ".join(f"{stage.value} {count}" for stage, count in tally.by_stage.items())
-            raise TimeoutError(
+            raise Stuck(
                 f"nothing moved for {QUIET_SECONDS:.0f} s; accepted {tally.accepted}, standing in: {found}. "
                 f"See the services' logs."
             )

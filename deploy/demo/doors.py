@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 
+from deploy.demo.diary import Attempt
 from shared.contracts.vocabulary import ActorKind
 from shared.runtime.identity import Identity, issue
 
@@ -20,7 +21,8 @@ NOT_YET = frozenset({404, 429, 500, 502, 503, 504})
 NOT_FOUND = 404
 NOT_NOW = 409
 NOT_NOW_SECONDS = 8.0
-"""A door that says "not now" may only be a moment behind; after so long, a deadline was faster than the person."""
+"""A door that says "not now" may only be a moment behind; after so long, a deadline was faster than the person. What
+it was away before does not count."""
 PASSED = 422
 """What somebody said while a door was away may have been overtaken, as a date that has passed."""
 
@@ -92,36 +94,49 @@ class Doors:
         content: bytes | None = None,
         key: str | None = None,
         may_be_late: bool = False,
+        attempt: Attempt | None = None,
     ) -> dict[str, Any]:
-        """Send until it is answered; `{}` where it `may_be_late` and is. Raises `Unanswered` after 90 s or a no."""
+        """Send until it is answered; `{}` where it `may_be_late` and is. Raises `Unanswered` after 90 s or a no.
+
+        `attempt` is told every answer.
+        """
         headers = who | {"Idempotency-Key": key or str(uuid4())}
         if content is not None:
             headers["Content-Type"] = "text/csv"
+        attempt = attempt or Attempt("", path)
         loop = asyncio.get_running_loop()
         until = loop.time() + PATIENCE_SECONDS
         delay = 0.05
+        refused_since: float | None = None
         while True:
             try:
-                async with self._turns:
-                    answer = await self._http.post(
-                        self._urls[service] + path,
-                        headers=headers,
-                        json=body if content is None else None,
-                        content=content,
-                        timeout=20 if content is None else 600,
-                    )
+                answer = await self._send(service, path, headers, body, content)
+            except httpx.TransportError as error:
+                status, said = None, repr(error)
+            else:
+                status, said = answer.status_code, f"{answer.status_code} {answer.text[:400]}"
                 if answer.is_success:
+                    attempt.answered(said)
                     told: dict[str, Any] = answer.json()
                     return told
-                said = f"{answer.status_code} {answer.text[:400]}"
-                not_now = answer.status_code == NOT_NOW
-                waited = loop.time() - until + PATIENCE_SECONDS
-                if may_be_late and (answer.status_code == PASSED or (not_now and waited > NOT_NOW_SECONDS)):
-                    return {}
-                final = answer.status_code not in NOT_YET and not not_now
-            except httpx.TransportError as error:
-                said, final = repr(error), False
-            if final or loop.time() > until:
+            attempt.answered(said)
+            refused_since = (refused_since or loop.time()) if status == NOT_NOW else None
+            too_late = refused_since is not None and loop.time() - refused_since > NOT_NOW_SECONDS
+            if may_be_late and (status == PASSED or too_late):
+                return {}
+            if status not in (None, NOT_NOW, *NOT_YET) or loop.time() > until:
                 raise Unanswered(f"POST {service} {path}: {said}")
             await asyncio.sleep(delay)
             delay = min(delay * 1.6, 1.0)
+
+    async def _send(
+        self, service: str, path: str, headers: dict[str, str], body: object, content: bytes | None
+    ) -> httpx.Response:
+        async with self._turns:
+            return await self._http.post(
+                self._urls[service] + path,
+                headers=headers,
+                json=body if content is None else None,
+                content=content,
+                timeout=20 if content is None else 600,
+            )

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from deploy.demo.samples import Sample
 from deploy.demo.tally import Tally
 from shared.contracts import facts as f
 from shared.contracts.envelope import decode
+from shared.contracts.lifecycle import STAGES
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, HOTLINE_REPLIES, WHISTLES
 from shared.contracts.units import UnitTree
 from shared.runtime.kafka import connection_options
@@ -30,6 +32,9 @@ from shared.runtime.settings import KafkaSettings
 OF_UNITS = r"assignments\.[0-9A-Za-z-]+|reports\.[0-9A-Za-z-]+\.dlq"
 """What units read: their assignments, and what of their own reports was refused."""
 LOGS = (WHISTLES, CASES, DEADLINES, FEEDBACK)
+METADATA_SECONDS = 5
+"""A broker that has only just come back may not name all its topics yet: so soon it is asked again."""
+OPEN_CASES_TOLD = 5
 AT_ONCE = 16
 CSV_AT_ONCE = 50
 
@@ -96,6 +101,8 @@ class Rehearsal:
     tally: Tally = field(default_factory=Tally)
     errors: list[str] = field(default_factory=list)
     feeding: bool = True
+    cast: Cast | None = None
+    """Those who play, once it runs."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _seen_ids: set[str] = field(default_factory=set)
 
@@ -107,7 +114,7 @@ class Rehearsal:
         Raises `Unanswered` where a door refused what it should have taken.
         """
         sender = Sender(self.kafka)
-        cast = Cast(self.doors, self.tree, sender.send, self.spawn)
+        self.cast = cast = Cast(self.doors, self.tree, sender.send, self.spawn)
         ready = asyncio.Event()
         watching = asyncio.create_task(self._watch(cast, ready))
         try:
@@ -148,12 +155,25 @@ class Rehearsal:
         if not task.cancelled() and task.exception() is not None:
             self.errors.append(repr(task.exception()))
 
+    def explain(self) -> dict[str, Any]:
+        """Why it does not end: how the first open cases stand, with what was tried for them, and who is waiting."""
+        open_cases = [case_id for case_id, stage in self.tally.stages.items() if not STAGES[stage].final]
+        return {
+            "never_opened": self.tally.accepted - len(self.tally.stages),
+            "open": len(open_cases),
+            "cases": [self.cast.explain(case_id) for case_id in open_cases[:OPEN_CASES_TOLD]] if self.cast else [],
+            "waiting": dict(Counter(task.get_coro().__qualname__ for task in self._tasks)),  # type: ignore[union-attr]
+        }
+
     # --- watching the topics
 
     async def _watch(self, cast: Cast, ready: asyncio.Event) -> None:
         """Read every topic from where it ends now; tell the cast whose turn it is."""
         consumer = AIOKafkaConsumer(
-            **connection_options(self.kafka), enable_auto_commit=False, auto_offset_reset="earliest"
+            **connection_options(self.kafka),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            metadata_max_age_ms=METADATA_SECONDS * 1000,
         )
         consumer.subscribe(pattern=f"^({'|'.join(map(re.escape, (*LOGS, HOTLINE_REPLIES)))}|{OF_UNITS})$")
         await consumer.start()
@@ -170,7 +190,8 @@ class Rehearsal:
                 for at, records in polled.items():
                     for record in records:
                         if at.topic.endswith(".dlq"):
-                            cast.on_refused_report(at.topic, record.value)
+                            reason = dict(record.headers).get("reason", b"").decode(errors="replace")
+                            cast.on_refused_report(at.topic, record.value, reason)
                         else:
                             self._see(cast, at, record.value, now)
         finally:

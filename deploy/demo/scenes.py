@@ -6,14 +6,14 @@ the lead goes on as on any case. Units speak on their topics, the others at the 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeAlias
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from deploy.demo.doors import Doors
-from deploy.demo.people import EXPLANATION, REFUSAL_BASIS, REFUSAL_REASON, REQUEST_BASIS, REQUEST_REASON
+from deploy.demo.people import EXPLANATION, REQUEST_BASIS, REQUEST_REASON
 from deploy.demo.seen import Seen, Sight
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import CaseList, RequestKind, Stage, Urgency
@@ -28,7 +28,6 @@ FOUND_WITHIN_SECONDS = 20.0
 class Company(Protocol):
     """What a scene needs of the others."""
 
-    doors: Doors
     sight: Sight
 
     @property
@@ -38,8 +37,16 @@ class Company(Protocol):
         """A unit that could handle this case and has no part in it."""
         ...
 
-    async def report(self, case_id: UUID, unit: str, report: f.Report) -> None:
-        """What a unit says on its own topic."""
+    async def say(self, case_id: UUID, unit: str, report: f.Report, heard: Callable[[Seen], bool]) -> bool:
+        """What a unit reports on its own topic, until the case shows it. False where the router took it back."""
+        ...
+
+    async def refuse(self, case_id: UUID, unit: str) -> bool:
+        """退单; False where it is too late to."""
+        ...
+
+    async def ask(self, case_id: UUID, unit: str, what: str, body: dict[str, Any]) -> bool:
+        """A command at the router's door. False where something else was faster."""
         ...
 
     def hold_back(self, case_id: UUID, unit: str) -> None:
@@ -60,44 +67,51 @@ class Scene:
     matter: f.Matter
     lead: str
 
+    @property
+    def now(self) -> Seen:
+        return self.company.sight.of(self.case_id)
+
     async def ask(self, what: str, body: dict[str, Any], who: str | None = None) -> bool:
-        """At the router's door, by the hub or another unit. False where a deadline was faster."""
-        doors = self.company.doors
-        told = await doors.post(
-            "router",
-            f"/cases/{self.case_id}/{what}",
-            doors.staff(who or self.company.hub),
-            body,
-            key=str(uuid5(self.case_id, f"{what}/{body}")),
-            may_be_late=True,
-        )
-        return bool(told)
+        """At the router's door, by the hub or another unit. False where something else was faster."""
+        return await self.company.ask(self.case_id, who or self.company.hub, what, body)
 
-    async def report(self, report: f.Report) -> None:
-        await self.company.report(self.case_id, self.lead, report)
+    async def say(self, report: f.Report, brings: type[f.CaseFact]) -> bool:
+        """The lead's report, until the fact that it brings about is there. False where the router took it back."""
+        before = self.now.facts[brings]
+        return await self.company.say(self.case_id, self.lead, report, lambda seen: seen.facts[brings] > before)
 
-    async def until(self, shows: Callable[[Seen], bool]) -> Seen:
-        return await self.company.sight.until(self.case_id, shows)
-
-    async def after(self, *kinds: type[f.CaseFact], or_refused: type[f.Report] | None = None) -> bool:
-        """Wait for one of these facts; False where the router took back the report that asked for it."""
-
-        def shows(seen: Seen) -> bool:
-            return any(seen.facts[kind] for kind in kinds) or (or_refused is not None and seen.refused[or_refused] > 0)
-
-        seen = await self.until(shows)
-        return any(seen.facts[kind] for kind in kinds)
+    async def after(self, kind: type[f.CaseFact]) -> None:
+        await self.company.sight.until(self.case_id, lambda seen: seen.facts[kind] > 0)
 
     async def sign_in(self) -> None:
-        await self.report(f.ReportSignedIn(person=f"staff-of-{self.lead}"))
-        await self.until(lambda seen: self.lead not in seen.parts or seen.parts[self.lead].signed_in)
+        """Where the router takes it back, the lead does so when the scene has ended."""
+        await self.company.say(
+            self.case_id,
+            self.lead,
+            f.ReportSignedIn(person=f"staff-of-{self.lead}"),
+            lambda seen: self.lead not in seen.parts or seen.parts[self.lead].signed_in,
+        )
+
+    async def dispatched(self, what: str, body: dict[str, Any]) -> bool:
+        """The hub asks for another distribution, and the case shows it. False where something else was faster."""
+        before = self.now.facts[f.CaseDispatched]
+        if not await self.ask(what, body):
+            return False
+        await self.company.sight.until(self.case_id, lambda seen: seen.facts[f.CaseDispatched] > before)
+        return True
 
     async def join(self, unit: str) -> bool:
         """The hub brings in a co-handler."""
-        if not await self.ask("join", {"units": [unit], "reason": "涉及多个单位职责，增加协办单位。"}):
-            return False
-        await self.until(lambda seen: unit in seen.parts)
-        return True
+        return await self.dispatched("join", {"units": [unit], "reason": "涉及多个单位职责，增加协办单位。"})
+
+    @contextmanager
+    def held_back(self, unit: str) -> Iterator[None]:
+        """Meanwhile this unit acts as the scene says."""
+        self.company.hold_back(self.case_id, unit)
+        try:
+            yield
+        finally:
+            self.company.let_go(self.case_id, unit)
 
 
 Play: TypeAlias = Callable[[Scene], Coroutine[Any, Any, None]]
@@ -114,27 +128,25 @@ async def joint_by_hub(scene: Scene) -> None:
 
 async def co_handler_released(scene: Scene) -> None:
     helper = scene.company.another(scene.case_id)
-    scene.company.hold_back(scene.case_id, helper)
-    await scene.sign_in()
-    if await scene.join(helper) and not await scene.ask("release", {"unit": helper, "reason": "不再需要协办。"}):
-        scene.company.let_go(scene.case_id, helper)
+    with scene.held_back(helper):
+        await scene.sign_in()
+        if await scene.join(helper):
+            await scene.dispatched("release", {"unit": helper, "reason": "不再需要协办。"})
 
 
 async def transferred(scene: Scene) -> None:
     """The lead's place goes to another unit, which acts by itself."""
     await scene.sign_in()
     other = scene.company.another(scene.case_id)
-    if await scene.ask("transfer", {"to": other, "reason": "管辖范围调整，转由该单位办理。"}):
-        await scene.until(lambda seen: scene.lead not in seen.parts)
+    await scene.dispatched("transfer", {"to": other, "reason": "管辖范围调整，转由该单位办理。"})
 
 
 async def lead_changed(scene: Scene) -> None:
     other = scene.company.another(scene.case_id)
-    scene.company.hold_back(scene.case_id, other)
-    await scene.sign_in()
-    if await scene.join(other) and await scene.ask("lead", {"unit": other, "reason": "主要责任在该单位，变更牵头。"}):
-        await scene.until(lambda seen: seen.lead == other or other not in seen.parts)
-    scene.company.let_go(scene.case_id, other)
+    with scene.held_back(other):
+        await scene.sign_in()
+        if await scene.join(other):
+            await scene.dispatched("lead", {"unit": other, "reason": "主要责任在该单位，变更牵头。"})
 
 
 async def co_handler_refuses(scene: Scene) -> None:
@@ -143,22 +155,17 @@ async def co_handler_refuses(scene: Scene) -> None:
     Where the case was refused before, this is the second time: the hub designates.
     """
     helper = scene.company.another(scene.case_id)
-    scene.company.hold_back(scene.case_id, helper)
-    if not await scene.join(helper):
-        return
-    refusal = f.ReportRefused(reason=REFUSAL_REASON, basis=REFUSAL_BASIS)
-    await scene.company.report(scene.case_id, helper, refusal)
-    argued = await scene.after(f.CaseRefused, or_refused=f.ReportRefused)
-    await scene.sign_in()
-    other = scene.company.another(scene.case_id)
-    ruling: dict[str, Any] = {"upheld": True, "reason": "退单理由成立，改派。", "units": [other]}
-    designation: dict[str, Any] = {"reason": "经会商，指定这些单位办理。", "units": [scene.lead, other]}
-    consulted = scene.company.sight.of(scene.case_id).stage is Stage.CONSULTATION
-    settled = ("dispatch", designation) if consulted else ("rule-on-refusal", ruling)
-    if argued and await scene.ask(*settled):
-        await scene.until(lambda seen: helper not in seen.parts)
-    else:
-        scene.company.let_go(scene.case_id, helper)
+    with scene.held_back(helper):
+        if not await scene.join(helper) or not await scene.company.refuse(scene.case_id, helper):
+            return
+        await scene.sign_in()
+        other = scene.company.another(scene.case_id)
+        if scene.now.stage is Stage.CONSULTATION:
+            designation = {"reason": "经会商，指定这些单位办理。", "units": [scene.lead, other]}
+            await scene.dispatched("dispatch", designation)
+        else:
+            ruling = {"unit": helper, "upheld": True, "reason": "退单理由成立，改派。", "units": [other]}
+            await scene.dispatched("rule-on-refusal", ruling)
 
 
 # --- time -------------------------------------------------------------------------------------------------
@@ -169,10 +176,11 @@ async def _asked(
 ) -> bool:
     await scene.sign_in()
     until = datetime.now(UTC) + pause if pause is not None else None
-    await scene.report(f.ReportAsked(kind=kind, reason=REQUEST_REASON, basis=REQUEST_BASIS, share=share, until=until))
-    if not await scene.after(f.CaseRequested, or_refused=f.ReportAsked):
+    request = f.ReportAsked(kind=kind, reason=REQUEST_REASON, basis=REQUEST_BASIS, share=share, until=until)
+    if not await scene.say(request, f.CaseRequested) or not await scene.ask("rule-on-request", ruling):
         return False
-    return await scene.ask("rule-on-request", ruling) and await scene.after(f.CaseRequestRuled)
+    await scene.after(f.CaseRequestRuled)
+    return True
 
 
 async def extension_approved(scene: Scene) -> None:
@@ -209,6 +217,7 @@ async def understanding(scene: Scene) -> None:
 
 
 async def phased(scene: Scene) -> None:
+    """The lead reports its milestones when the scene has ended, before it finishes."""
     await scene.sign_in()
     now = datetime.now(UTC)
     steps = [
@@ -216,11 +225,8 @@ async def phased(scene: Scene) -> None:
         for number, title in enumerate(("完成现场勘测和方案", "完成施工和验收"), start=1)
     ]
     body = {"case_list": CaseList.PHASED.value, "reason": "须分阶段实施。", "milestones": steps}
-    if not await scene.ask("list", body):
-        return
-    for number in (1, 2):
-        await scene.report(f.ReportMilestoneReached(milestone=number, note="该阶段已按计划完成。"))
-    await scene.until(lambda seen: seen.facts[f.CaseMilestoneReached] + seen.refused[f.ReportMilestoneReached] >= 2)
+    if await scene.ask("list", body):
+        await scene.after(f.CaseListed)
 
 
 # --- what is said about a case -----------------------------------------------------------------------------
@@ -251,14 +257,13 @@ async def corrected(scene: Scene) -> None:
 async def commented(scene: Scene) -> None:
     await scene.ask("comment", {"text": "居民希望周末上门。"}, who=scene.matter.whistle_blower)
     await scene.sign_in()
-    await scene.report(f.ReportCommented(text="已与物业约定周六上午入户。"))
-    await scene.until(lambda seen: seen.facts[f.CaseCommented] + seen.refused[f.ReportCommented] >= 2)
+    await scene.say(f.ReportCommented(text="已与物业约定周六上午入户。"), f.CaseCommented)
 
 
 async def withdrawn(scene: Scene) -> None:
     """By the whistle-blower, while nobody has signed in."""
     if await scene.ask("withdraw", {"reason": "问题已自行解决。"}, who=scene.matter.whistle_blower):
-        await scene.until(lambda seen: seen.over)
+        await scene.after(f.CaseWithdrawn)
 
 
 # --- duplicates ---------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from deploy.demo.reform import POLICY_VERSION, RULES_VERSION
+from deploy.demo.seen import ARGUED
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope
 from shared.contracts.lifecycle import STAGES
@@ -24,8 +25,6 @@ from shared.contracts.vocabulary import (
 
 Plays: TypeAlias = tuple[type[f.Fact], Callable[[Any], bool]]
 """A fact that plays a branch, where this holds of it."""
-
-ARGUED = (Stage.REFUSAL_REVIEW, Stage.CONSULTATION)
 
 
 def always(_: f.Fact) -> bool:

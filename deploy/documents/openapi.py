@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from deploy.documents.schemas import as_json
 from services.feedback import main as feedback
+from services.feedback.settings import FeedbackSettings
 from services.intake import main as intake
 from services.router import api as router
 from services.router.setup_api import setup_routes
@@ -37,7 +38,7 @@ def doors() -> Mapping[str, Callable[[FastAPI, Running[Any]], None]]:
         "intake": lambda app, _: intake.add_routes(app),
         "router": _router,
         "sla": partial(sla.doors, Setup(), cast(Any, None)),
-        "feedback": feedback.routes(cast(Any, None)),
+        "feedback": feedback.routes(Setup(), FeedbackSettings.model_construct()),
     }
 
 

@@ -1,6 +1,6 @@
 """Feedback's composition root: the map from message to handler, and what the service is made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from fastapi import FastAPI
@@ -9,15 +9,18 @@ from services.feedback import handlers, metrics
 from services.feedback.api import Desk, add_routes
 from services.feedback.domain.commands import AnswerAsResident, CheckResult, RateUnit
 from services.feedback.domain.review import Review
+from services.feedback.domain.standards import Standards
+from services.feedback.following import Follower, followed
 from services.feedback.settings import FeedbackSettings
+from services.feedback.setup import PARTS, make_setup, standards_of
 from services.feedback.store import PostgresReviews
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK
-from shared.contracts.units import UnitTree
 from shared.runtime.district import UNITS, Setup
 from shared.runtime.postgres import JsonStates
 from shared.runtime.running import Running
 from shared.runtime.service import Handler, Service, ignore, run
+from shared.runtime.setup_door import setup_routes
 
 HANDLERS: Mapping[type, Handler] = {
     # cases: when there is something to check, and when there no longer is
@@ -67,31 +70,43 @@ HANDLERS: Mapping[type, Handler] = {
 }
 
 
-def service() -> Service[Review]:
-    setup = Setup(UNITS)
+FOLLOWERS: dict[type, Sequence[Follower]] = {}
+"""What else follows from a fact that came in, or that was just stated."""
+
+
+def handlers_by(standards: Callable[[], Standards]) -> dict[type, Handler]:
+    """The map, each handler with what follows from its message by the standards in force."""
+    return {message: followed(handler, FOLLOWERS, standards) for message, handler in HANDLERS.items()}
+
+
+def service(settings: FeedbackSettings) -> Service[Review]:
+    setup = make_setup()
     return Service(
         name="feedback",
         topic=FEEDBACK,
-        handlers=HANDLERS,
+        handlers=handlers_by(partial(standards_of, setup)),
         states=JsonStates(Review),
         reads=(CASES, DEADLINES),
         project=metrics.count,
-        routes=routes(partial(setup.current, UNITS)),
+        routes=routes(setup, settings),
         setup=setup,
     )
 
 
-def routes(units: Callable[[], UnitTree]) -> Callable[[FastAPI, Running[Review]], None]:
-    """The HTTP door, put together from the parts of the running service."""
+def routes(setup: Setup, settings: FeedbackSettings) -> Callable[[FastAPI, Running[Review]], None]:
+    """The HTTP doors, put together from the parts of the running service."""
 
     def add(app: FastAPI, running: Running[Review]) -> None:
+        units = partial(setup.current, UNITS)
         add_routes(app, Desk(running.door, running.gatekeeper, units, PostgresReviews(running.pool)))
+        setup_routes(app, running, setup, PARTS)
 
     return add
 
 
 def main() -> None:
-    run(service(), FeedbackSettings())
+    settings = FeedbackSettings()
+    run(service(settings), settings)
 
 
 if __name__ == "__main__":

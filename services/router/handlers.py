@@ -89,6 +89,11 @@ def conclude_case(district: District, case: Case, item: Input[f.FeedbackConclude
 
 
 @about_a_case
+def check_sample(district: District, case: Case, item: Input[f.FeedbackSampleChecked], now: datetime) -> Decision[Case]:
+    return verdicts.check_sample(case, item.message, district, now)
+
+
+@about_a_case
 def record_limits(_: District, case: Case, item: Input[f.DeadlineSet], now: datetime) -> Decision[Case]:
     return limits.timed(case, item.message, now)
 

@@ -80,12 +80,19 @@ HANDLERS: dict[type, Callable[..., Decision[Case]]] = {
     # from feedback
     f.FeedbackChecked: h.check_case,
     f.FeedbackConcluded: h.conclude_case,
+    f.FeedbackSampleChecked: h.check_sample,
 }
 
 PASSED_OVER: dict[type, Handler] = {
     f.DeadlineWarned: ignore,  # a warning changes nothing about the case
     f.FeedbackUnitRated: ignore,  # counts in the verdict that follows
     f.FeedbackResidentAnswered: ignore,
+    f.FeedbackResidentAsked: ignore,  # the rest is between feedback and whom it measures
+    f.FeedbackSampled: ignore,
+    f.FeedbackExclusionAsked: ignore,
+    f.FeedbackExclusionRuled: ignore,
+    f.FeedbackPublished: ignore,
+    f.FeedbackWithheld: ignore,
 }
 
 

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias, TypeVar
 
-import orjson
-
 from services.sla.domain import clock
 from services.sla.domain.announcing import announced
 from services.sla.domain.clock import DeadlineReached
@@ -72,13 +70,4 @@ def reckoned(rules: Rules, state: ClockState | None, item: Input[Reckoning], now
 
 def stated_at(item: Input[F], now: datetime) -> datetime:
     """When the router stated the fact, by its log: a clock runs from then, however late it is read here."""
-    if item.letter is None or item.letter.value is None:
-        return now
-    written = _header(item, b"ce_time") or orjson.loads(item.letter.value)["time"]
-    return min(datetime.fromisoformat(written), now)
-
-
-def _header(item: Input[F], name: bytes) -> str | None:
-    """The attribute in a binary-mode event, where it travels as a header."""
-    headers = item.letter.headers if item.letter is not None else ()
-    return next((value.decode() for key, value in headers if key.encode() == name), None)
+    return min(item.time or now, now)

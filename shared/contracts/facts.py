@@ -19,6 +19,7 @@ from shared.contracts.vocabulary import (
     Ledger,
     Level,
     LimitCause,
+    Measure,
     Obligation,
     Post,
     RequestKind,
@@ -181,6 +182,15 @@ class UnitAccount(Value):
     refusals: int = 0
     extensions: int = 0
     rounds: int = Field(default=0, description="rounds it had a part in; more than one is rework")
+
+
+class UnitVerdict(Value):
+    """验单 of one unit's part: found done or not, why, and what proves it."""
+
+    unit: UnitCode
+    passed: bool
+    note: Words = ""
+    evidence: tuple[Evidence, ...] = ()
 
 
 class Likeness(Value):
@@ -674,7 +684,7 @@ class DeadlineSet(DeadlineFact):
 
 
 class FeedbackChecked(Fact):
-    """验单: the whistle-blower's verdict on the result."""
+    """验单: the whistle-blower's verdict on the result, and on each unit's part where it was given."""
 
     NAME: ClassVar[str] = "feedback.checked.v1"
     round: int
@@ -682,6 +692,7 @@ class FeedbackChecked(Fact):
     note: Words = ""
     evidence: tuple[Evidence, ...] = ()
     failed_units: tuple[UnitCode, ...] = Field(default=(), description="none named = all who reported")
+    verdicts: tuple[UnitVerdict, ...] = Field(default=(), description="unit by unit, where it was said so")
     actor: Actor
 
 
@@ -719,6 +730,84 @@ class FeedbackConcluded(Fact):
     reason: Reason
     unrated: tuple[UnitCode, ...] = ()
     resident_silent: bool = False
+    actor: Actor
+
+
+class FeedbackResidentAsked(Fact):
+    """请居民评价: the resident is asked the three questions, and may answer by a link until then."""
+
+    NAME: ClassVar[str] = "feedback.resident_asked.v1"
+    round: int
+    until: datetime
+
+
+class FeedbackSampled(Fact):
+    """抽查: a closed case was drawn for a check by the hub."""
+
+    NAME: ClassVar[str] = "feedback.sampled.v1"
+    round: int
+    reason: Reason
+
+
+class FeedbackSampleChecked(Fact):
+    """抽查结果: what the hub found. Failed, it is reworked by the units that failed; none named = all."""
+
+    NAME: ClassVar[str] = "feedback.sample_checked.v1"
+    round: int
+    passed: bool
+    note: Words = ""
+    evidence: tuple[Evidence, ...] = ()
+    failed_units: tuple[UnitCode, ...] = ()
+    actor: Actor
+
+
+class FeedbackExclusionAsked(Fact):
+    """申请剔除: that one unit's part in one round shall not count in these measures, for a reason and on a basis.
+
+    The raw figures count it for ever; the adjusted ones leave it out once it is approved.
+    """
+
+    NAME: ClassVar[str] = "feedback.exclusion_asked.v1"
+    exclusion: UUID
+    round: int
+    unit: UnitCode
+    measures: tuple[Measure, ...]
+    reason: Words
+    basis: Words
+    actor: Actor
+
+
+class FeedbackExclusionRuled(Fact):
+    """剔除审批: approved or not, by somebody else than who asked."""
+
+    NAME: ClassVar[str] = "feedback.exclusion_ruled.v1"
+    exclusion: UUID
+    approved: bool
+    reason: Words
+    actor: Actor
+
+
+class FeedbackPublished(Fact):
+    """公示: the anonymised entry on the public board, word for word as it is shown there."""
+
+    NAME: ClassVar[str] = "feedback.published.v1"
+    number: str
+    title: str
+    result: str
+    category: tuple[str, ...] = ()
+    region: UnitCode
+    units: tuple[UnitCode, ...]
+    received_at: datetime
+    closed_at: datetime
+    satisfaction: Satisfaction | None = Field(default=None, description="none = not rated")
+    method: str = Field(description="the version of the rules by which it was anonymised")
+
+
+class FeedbackWithheld(Fact):
+    """撤下公示: somebody of the hub took the entry off the public board."""
+
+    NAME: ClassVar[str] = "feedback.withheld.v1"
+    reason: Words
     actor: Actor
 
 

@@ -206,3 +206,24 @@ class Post(StrEnum):
     DUTY = "duty"  # 值班、经办人员
     LEADER = "leader"  # 单位负责人
     DISTRICT_LEADER = "district_leader"  # 区领导，由区级治理中心转报
+
+
+class Measure(StrEnum):
+    """What is measured of a unit (考核指标)."""
+
+    SIGN_IN = "sign_in"  # 按时签收率
+    REPORT = "report"  # 按时报到率
+    FIRST_CONTACT = "first_contact"  # 按时联系率
+    HANDLE = "handle"  # 按期办结率
+    WRITE_OFF = "write_off"  # 销号率
+    REFUSAL = "refusal"  # 退单率
+    REWORK = "rework"  # 返工率
+    EXTENSION = "extension"  # 延期率
+    SUPERVISION = "supervision"  # 督办率
+    RATED = "rated"  # 评价率
+    RATING = "rating"  # 吹哨单位评价
+    RESPONSE = "response"  # 响应率
+    SOLVED = "solved"  # 解决率
+    SATISFIED = "satisfied"  # 满意率
+    COMPOSITE = "composite"  # 综合得分
+    SCORE = "score"  # 季度参考得分

@@ -1,5 +1,6 @@
 """What every service lets its operators and the workbench do: read a case's log, see and replay dead letters."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -123,6 +124,4 @@ def _replayed(number: int, found: dict[str, Any]) -> Input[Any]:
                 status=409,
             )
         )
-    return Input(
-        item.case_id, item.message, item.id, FromDeadLetter(number), item.unit, item.traceparent, letter=letter
-    )
+    return replace(item, origin=FromDeadLetter(number))

@@ -61,7 +61,9 @@ def to_input(record: Any, logs: Collection[str] = LOGS) -> Input[Any]:
         origin = FromLog(record.topic, record.partition, envelope.sequence)
     else:
         origin = FromDoor((DoorKey(f"{record.topic} {envelope.source}", envelope.id, keep=REPORTS_KEPT),))
-    return Input(envelope.subject, envelope.fact, envelope.id, origin, unit, envelope.traceparent, letter)
+    return Input(
+        envelope.subject, envelope.fact, envelope.id, origin, unit, envelope.traceparent, letter, time=envelope.time
+    )
 
 
 def _header_sequence(headers: Sequence[tuple[str, bytes]]) -> int:

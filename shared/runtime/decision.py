@@ -78,7 +78,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Input(Generic[M]):
-    """One thing to decide. `unit` is the unit that speaks, where the door or the topic binds one."""
+    """One thing to decide. `unit` is the unit that speaks, where the door or the topic binds one.
+
+    `time` is when a message says it was stated; none for what nobody stated before.
+    """
 
     case_id: UUID
     message: M
@@ -88,6 +91,7 @@ class Input(Generic[M]):
     traceparent: str | None = None
     letter: Letter | None = None
     unreadable: str | None = None
+    time: datetime | None = None
 
     @property
     def shard(self) -> int:

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from pydantic import PlainSerializer, computed_field
 
+from services.feedback.domain.judged import Judged
+from services.feedback.domain.record import CaseRecord
 from shared.contracts.facts import Actor, Evidence, Reason, Score, UnitCode, Value
 from shared.contracts.vocabulary import Satisfaction, Source
 
@@ -148,6 +150,7 @@ class Review(Value):
 
     `case` is None while only a deadline of it has been read: `deadlines` may be read ahead of `cases`.
     `check_overdue_in` and `rate_overdue_in` are rounds whose deadline has passed, remembered whatever came first.
+    `record` and `judged` are what is measured of the case; None before it was opened.
     """
 
     case: ReviewedCase | None = None
@@ -156,6 +159,8 @@ class Review(Value):
     check_overdue_in: tuple[int, ...] = ()
     rate_overdue_in: tuple[int, ...] = ()
     reopened_by_right: bool = False
+    record: CaseRecord | None = None
+    judged: Judged = Judged()
 
     @property
     def round(self) -> Round | None:

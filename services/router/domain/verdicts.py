@@ -33,6 +33,16 @@ def check(case: Case, checked: f.FeedbackChecked, district: District, now: datet
     return decided(case, [failed, again], now)
 
 
+def check_sample(case: Case, checked: f.FeedbackSampleChecked, district: District, now: datetime) -> Decision[Case]:
+    """抽查: what the hub found wanting in a closed case is reworked; archived, it stands as it is."""
+    if checked.passed:
+        return nothing("the sample was in order")
+    if case.stage is not Stage.CLOSED or checked.round != case.round:
+        return nothing(f"sample of round {checked.round} checked in {case.stage}, round {case.round}")
+    again = rework(case, ReworkCause.HUB_ORDERED, checked.actor, checked.note, district.tree, only=checked.failed_units)
+    return decided(case, [again], now)
+
+
 def conclude(case: Case, concluded: f.FeedbackConcluded, district: District, now: datetime) -> Decision[Case]:
     """评单: answered, written off and closed; or reopened."""
     if case.stage is not Stage.RATING or concluded.round != case.round:
