@@ -41,6 +41,27 @@ def ask(
     seconds: float = 30,
 ) -> dict[str, Any]:
     """One request as an operator: `body` as JSON, or a `file` as it is. A no, or no answer, ends the command."""
+    found: dict[str, Any] = _answered(method, service, path, folder, body, file, params, seconds).json()
+    return found
+
+
+def fetch(
+    service: str, path: str, folder: Path = DEFAULT_FOLDER, params: Mapping[str, str] | None = None, seconds: float = 60
+) -> bytes:
+    """A file from a service, as it is. A no, or no answer, ends the command."""
+    return _answered("GET", service, path, folder, None, None, params, seconds).content
+
+
+def _answered(
+    method: str,
+    service: str,
+    path: str,
+    folder: Path,
+    body: object,
+    file: bytes | None,
+    params: Mapping[str, str] | None,
+    seconds: float,
+) -> httpx.Response:
     try:
         answer = httpx.request(
             method,
@@ -59,8 +80,7 @@ def ask(
     if not answer.is_success:
         _tell(answer)
         raise typer.Exit(1)
-    found: dict[str, Any] = answer.json()
-    return found
+    return answer
 
 
 def in_force(kind: Kind[T], service: str, folder: Path) -> T | None:

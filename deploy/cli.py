@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy import clock, ledger, notices, operate, reckoning
+from deploy import callbacks, clock, ledger, letters, notices, operate, reckoning
 from deploy.bench import command as measuring
 from deploy.calendar import command as calendar
 from deploy.check import command as checking
@@ -109,6 +109,8 @@ app.command()(demo)
 operate.register(app)
 ledger.register(app)
 notices.register(app)
+letters.register(app)
+callbacks.register(app)
 clock.register(app)
 checking.register(app)
 organisation.register(app)

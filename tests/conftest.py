@@ -1,6 +1,10 @@
-"""The engines that tests share: one Kafka and one PostgreSQL for a session, a database of its own for a module."""
+"""The engines that tests share: one Kafka and one PostgreSQL for a session, a database of its own for a module.
+
+What needs them is marked `engines`, and runs in one process; all the rest may run in several (`make test`).
+"""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +21,19 @@ from shared.runtime.settings import KafkaSettings
 
 TOY_SERVICES = ("alpha", "beta")
 TOY_PASSWORD = "toy"
+HERE = Path(__file__).parent
+ON_ENGINES = ("integration", "e2e", "contract")
+"""Folders in which tests need engines, or start some themselves. Elsewhere it is seen by the fixtures they use."""
+
+os.environ.pop("COLUMNS", None)  # a console would keep the width that it finds when it is made; tests say their own
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0]
+        if folder in ON_ENGINES or "engines" in getattr(item, "fixturenames", ()):
+            item.add_marker("engines")
 
 
 @dataclass(frozen=True)

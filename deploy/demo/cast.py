@@ -8,7 +8,7 @@ is a scene (`scenes.py`).
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count, cycle
@@ -45,7 +45,13 @@ class Cast:
     """
 
     def __init__(
-        self, doors: Doors, tree: UnitTree, send: Send, spawn: Callable[[Coroutine[Any, Any, None]], None]
+        self,
+        doors: Doors,
+        tree: UnitTree,
+        send: Send,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        plays: Sequence[Play] = PLAYS,
+        habits: Habits | None = None,
     ) -> None:
         self.doors = doors
         self.sight = Sight()
@@ -55,8 +61,8 @@ class Cast:
         self._put_down: set[tuple[UUID, str]] = set()
         self._send = send
         self._spawn = spawn
-        self._habits = Habits()
-        self._plays = cycle(PLAYS)
+        self._habits = habits or Habits()
+        self._plays = cycle(plays)
         self._acted: set[str] = set()
         self._refusals: dict[UUID, int] = {}
         self._held_back: set[tuple[UUID, str]] = set()

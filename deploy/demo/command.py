@@ -49,8 +49,12 @@ QUIET_SECONDS = 120.0
 """With nothing new on any topic for so long, the rehearsal has failed."""
 
 
-class Stuck(TimeoutError):
-    """Nothing moves any more though not every case is final."""
+class Stuck(Exception):
+    """Nothing moves any more though not every case is final. `found` = how the open ones stand."""
+
+    def __init__(self, message: str, found: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 console = Console()
@@ -210,10 +214,9 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, setup: Path, started_in: 
 
 async def _explained(stack: LocalStack, rehearsal: Rehearsal, error: Stuck) -> dict[str, Any]:
     """The report of a rehearsal that did not end, and why on stderr."""
-    stuck = rehearsal.explain()
     errors.print(f"chuishao demo: {error}", style="red", markup=False, soft_wrap=True)
-    errors.print(json.dumps(stuck, ensure_ascii=False, indent=1), markup=False, highlight=False, soft_wrap=True)
-    return await _report(stack, rehearsal, {}) | {"error": str(error), "stuck": stuck, "passed": False}
+    errors.print(json.dumps(error.found, ensure_ascii=False, indent=1), markup=False, highlight=False, soft_wrap=True)
+    return await _report(stack, rehearsal, {}) | {"error": str(error), "stuck": error.found, "passed": False}
 
 
 async def _count_digests(doors: Doors) -> int:
@@ -269,7 +272,8 @@ class _Watcher:
             found = ", ".join(f"{stage.value} {count}" for stage, count in tally.by_stage.items())
             raise Stuck(
                 f"nothing moved for {QUIET_SECONDS:.0f} s; accepted {tally.accepted}, standing in: {found}. "
-                f"See the services' logs."
+                f"See the services' logs.",
+                self._rehearsal.explain(),
             )
         return len(tally.stages) >= tally.accepted and tally.final == len(tally.stages)
 

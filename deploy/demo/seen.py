@@ -1,6 +1,7 @@
 """What those who take part can see of a case, read from the router's log, and waiting until it shows something."""
 
 import asyncio
+import contextlib
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -59,10 +60,6 @@ class Seen:
     to_be_relieved: set[str] = field(default_factory=set)
     """Units whose part is another's by the ladder, though a case that several have stays with them."""
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=FACTS_KEPT))
-
-    @property
-    def lead(self) -> str | None:
-        return next((unit for unit, part in self.parts.items() if part.role is Role.LEAD), None)
 
     @property
     def may_be_joined(self) -> bool:
@@ -187,11 +184,11 @@ class Sight:
 
     async def within(self, case_id: UUID, seconds: float, shows: Callable[[Seen], bool]) -> bool:
         """Whether a case shows it, or is over, before so many seconds have passed."""
-        try:
-            await asyncio.wait_for(self.until(case_id, shows), seconds)
-        except TimeoutError:
-            return False
-        return True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.until(case_id, shows)
+                return True
+        return False
 
     def _tell(self, case_id: UUID) -> None:
         seen = self.of(case_id)

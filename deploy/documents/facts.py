@@ -9,6 +9,7 @@ SUBJECTS = {
     t.DEADLINES: "deadline",
     t.FEEDBACK: "feedback",
     t.HOTLINE_REPLIES: "hotline",
+    t.SURGES: "surge",
     "assignments.<unit>": "assignment",
     "reports.<unit>": "report",
 }

@@ -8,7 +8,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from deploy.documents.markdown import code, table
 from deploy.documents.markdown import page as whole_page
-from deploy.local.processes import SERVICES
+from deploy.local.processes import SERVICES, Service
 
 INTRODUCTION = """\
 Every service answers `GET /metrics` in Prometheus' text format. No case, person or phone ever stands in a
@@ -21,7 +21,7 @@ OF_ALL = "shared.runtime.metrics"
 def page() -> str:
     blocks = ["## Every service with a log", _table(import_module(OF_ALL))]
     for service in SERVICES:
-        module = _metrics_of(service.name)
+        module = _metrics_of(service)
         if module is not None:
             blocks += [f"## {service.name}", _table(module)]
     return whole_page(
@@ -34,8 +34,8 @@ def declared(module: ModuleType) -> list[MetricWrapperBase]:
     return [found for found in vars(module).values() if isinstance(found, MetricWrapperBase)]
 
 
-def _metrics_of(service: str) -> ModuleType | None:
-    name = f"services.{service}.metrics"
+def _metrics_of(service: Service) -> ModuleType | None:
+    name = service.beside("metrics")
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 
 from deploy.documents.markdown import code, table
 from deploy.documents.markdown import page as whole_page
-from deploy.local.processes import SERVICES
+from deploy.local.processes import SERVICES, STORING, Service
 from shared.runtime.failpoints import NAMES as FAILPOINTS
 from shared.runtime.settings import KafkaSettings, ServiceSettings
 
@@ -26,7 +26,7 @@ ADMIN_URL = (
 FAILPOINT = "tests only: `name` or `name:count`, where the process kills itself; one of "
 BESIDES = (
     ("CHUISHAO_POSTGRES_ADMIN_URL", ADMIN_URL),
-    *((one.password_name, f"`deploy.migrate`: the password the role {code(one.role)} is given") for one in SERVICES),
+    *((one.password_name, f"`deploy.migrate`: the password the role {code(one.role)} is given") for one in STORING),
     ("CHUISHAO_FAILPOINT", FAILPOINT + ", ".join(map(code, FAILPOINTS))),
     ("CHUISHAO_MAVEN_REPOSITORY", "`make up`: where Kafka's jars are fetched from, instead of Maven Central"),
 )
@@ -40,7 +40,7 @@ def page() -> str:
         _table(KafkaSettings),
     ]
     for service in SERVICES:
-        own = settings_of(service.name)
+        own = settings_of(service)
         if own is not None and own_fields(own):
             blocks += [f"## {service.name}", _table(own, own_fields(own))]
     return whole_page(
@@ -53,9 +53,9 @@ def page() -> str:
     )
 
 
-def settings_of(service: str) -> type[BaseSettings] | None:
+def settings_of(service: Service) -> type[BaseSettings] | None:
     """The settings class a service declares."""
-    module = import_module(f"services.{service}.settings")
+    module = import_module(service.beside("settings"))
     found = (one for one in vars(module).values() if isclass(one) and one.__module__ == module.__name__)
     return next((one for one in found if issubclass(one, BaseSettings)), None)
 

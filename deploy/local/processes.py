@@ -1,4 +1,4 @@
-"""The five services as data: what runs, what is done before, and what each is told."""
+"""The services as data: what runs, what is done before, and what each is told."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,16 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Service:
+    """One process. `stores`: it has a role and a schema of its own in PostgreSQL."""
+
     name: str
     module: str
+    stores: bool = True
+
+    def beside(self, what: str) -> str:
+        """The module beside its own that has its settings, or its metrics."""
+        package, _, entry = self.module.rpartition(".")
+        return f"{package}.{what}" if entry == "main" else f"{package}.{entry}_{what}"
 
     @property
     def role(self) -> str:
@@ -25,9 +33,8 @@ class Service:
         return f"{PREFIX}{self.name.upper()}_POSTGRES_PASSWORD"
 
 
-SERVICES = tuple(
-    Service(name, f"services.{name}.main") for name in ("intake", "router", "sla", "feedback", "workbench")
-)
+STORING = tuple(Service(name, f"services.{name}.main") for name in ("intake", "router", "sla", "feedback", "workbench"))
+SERVICES = (*STORING, Service("live", "services.feedback.live", stores=False))
 
 # Run once, in this order, when Kafka and PostgreSQL are ready and before any service starts.
 PREPARATIONS = (("deploy.migrate",), ("deploy.topics", "apply"))
@@ -40,7 +47,7 @@ PASSED_ON = {
     *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
 }
 # The administrator's rights are for the migration alone.
-FOR_PREPARATION_ONLY = {"CHUISHAO_POSTGRES_ADMIN_URL"} | {service.password_name for service in SERVICES}
+FOR_PREPARATION_ONLY = {"CHUISHAO_POSTGRES_ADMIN_URL"} | {service.password_name for service in STORING}
 FOR_INTAKE_ONLY = {"CHUISHAO_REPORTER_KEY"}
 
 
@@ -67,12 +74,13 @@ class Telling:
 
     def service(self, service: Service) -> dict[str, str]:
         port = urlsplit(self.addresses.services[service.name]).port
-        own = {
-            "CHUISHAO_POSTGRES_URL": role_url(
+        own = {"CHUISHAO_HTTP_PORT": str(port)}
+        if service.stores:
+            own["CHUISHAO_POSTGRES_URL"] = role_url(
                 self.addresses.postgres_admin_url, service.role, self.secrets[service.password_name]
-            ),
-            "CHUISHAO_HTTP_PORT": str(port),
-        }
+            )
+        if service.name == "live":
+            own["CHUISHAO_LIVE_FOLDER"] = str(self.api_keys.parent / "live")
         common = self._common()
         if service.name == "intake":
             # Only intake can read who blew a whistle.
@@ -85,7 +93,7 @@ class Telling:
         """Also what an operator's command may need: everything but a service's own role."""
         return (
             self._common()
-            | {service.password_name: self.secrets[service.password_name] for service in SERVICES}
+            | {service.password_name: self.secrets[service.password_name] for service in STORING}
             | {"CHUISHAO_POSTGRES_ADMIN_URL": self.addresses.postgres_admin_url}
         )
 
@@ -138,5 +146,5 @@ SECRETS = (
     "CHUISHAO_SIGNING_KEY",
     "CHUISHAO_REPORTER_KEY",
     HOTLINE_KEY,
-    *(service.password_name for service in SERVICES),
+    *(service.password_name for service in STORING),
 )

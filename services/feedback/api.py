@@ -15,9 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.feedback.domain import refusals
 from services.feedback.domain.commands import AnswerAsResident, Asker, CheckResult, RateUnit
 from services.feedback.domain.guards import may_see, sees_residents_words
-from services.feedback.domain.review import Review, Tally, Waiting, sortable
-from services.feedback.views import ReviewPage, ReviewView, Standing, Summary, summarise
-from shared.contracts.facts import Evidence, UnitCode, Value, Words
+from services.feedback.domain.judged import Exclusion
+from services.feedback.domain.moment import sortable
+from services.feedback.domain.review import Review, Tally, Waiting
+from services.feedback.views import ReviewPage, ReviewView, Standing, Summary, summarise, waits_shown
+from shared.contracts.facts import Evidence, UnitCode, UnitVerdict, Value, Words
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import ActorKind, Satisfaction, Source
 from shared.runtime.decision import Refusal
@@ -56,6 +58,10 @@ class Reviews(Protocol):
 
     async def case_by_number(self, number: str) -> UUID | None: ...
 
+    async def case_by_source_ref(self, source_ref: str) -> UUID | None:
+        """The case that its source calls by this name; the last one where several do."""
+        ...
+
     async def review(self, case_id: UUID) -> Review | None: ...
 
     async def page(
@@ -66,6 +72,12 @@ class Reviews(Protocol):
 
     async def counts(self, scope: Scope) -> tuple[int, dict[Waiting, int], Tally]:
         """How many reviews there are, how many wait for each thing, and their tallies added up."""
+        ...
+
+    async def exclusions(
+        self, unit: str | None, ruled: bool | None, after: UUID, most: int
+    ) -> Sequence[tuple[UUID, str, Exclusion]]:
+        """`(case, its number, exclusion)`: one unit's or all, ruled on or not or both, in order of their ids."""
         ...
 
 
@@ -84,13 +96,30 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class VerdictBody(Body):
+    """验单 of one unit's part; failed, `note` says why and is what that unit works by."""
+
+    unit: UnitCode
+    passed: Fact
+    note: Words = ""
+    evidence: Annotated[tuple[Evidence, ...], Field(max_length=MOST_EVIDENCE)] = ()
+
+    def verdict(self) -> UnitVerdict:
+        return UnitVerdict(unit=self.unit, passed=self.passed, note=self.note, evidence=self.evidence)
+
+
 class CheckBody(Body):
-    """验单. `note` says why where the check failed, `failed_units` whose part did; none named = all who reported."""
+    """验单. `note` says why where the check failed, `failed_units` whose part did; none named = all who reported.
+
+    With `verdicts`, unit by unit: one for each unit of the round. `failed_units` follows from them, `passed` must be
+    whether all passed, and each failed one has its own note, so that the whole needs none.
+    """
 
     passed: Fact
     note: Words = ""
     evidence: Annotated[tuple[Evidence, ...], Field(max_length=MOST_EVIDENCE)] = ()
     failed_units: Annotated[tuple[UnitCode, ...], Field(max_length=20)] = ()
+    verdicts: Annotated[tuple[VerdictBody, ...], Field(max_length=20)] = ()
 
 
 class RateBody(Body):
@@ -182,6 +211,7 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
             note=body.note,
             evidence=body.evidence,
             failed_units=body.failed_units,
+            verdicts=tuple(verdict.verdict() for verdict in body.verdicts),
         )
         return await desk.submit(case, message, request, identity)
 
@@ -224,6 +254,9 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
         """Reviews, longest waiting first; a unit's own, all for the hub. `Link` names the next page."""
         identity = desk.gatekeeper.identify(request)
         scope = desk.scope(identity, unit)
+        asker = desk.asker(identity)
+        if waiting is Waiting.SAMPLE and not asker.is_staff_of_hub:
+            raise Refused(refusals.SAMPLES_ARE_THE_HUBS)
         found = await desk.reviews.page(scope, waiting, read_cursor(cursor), limit + 1)
         shown, more = found[:limit], len(found) > limit
         following = write_cursor(*shown[-1]) if more else None
@@ -231,7 +264,6 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
             given = {"waiting": waiting, "unit": unit, "limit": limit, "cursor": following}
             query = urlencode({name: value for name, value in given.items() if value is not None})
             response.headers["Link"] = f'</reviews?{query}>; rel="next"'
-        asker = desk.asker(identity)
         return ReviewPage(reviews=[_view(asker, case_id, review) for case_id, review in shown], next=following)
 
     @app.get("/reviews/summary", tags=["reviews"], responses=PROBLEMS)
@@ -240,8 +272,11 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
         unit: Annotated[UnitCode | None, Query(description="only those of this whistle-blower")] = None,
     ) -> Summary:
         """Reviews in numbers; null where there is nothing to divide by."""
-        scope = desk.scope(desk.gatekeeper.identify(request), unit)
-        return summarise(scope.unit, *await desk.reviews.counts(scope))
+        identity = desk.gatekeeper.identify(request)
+        scope = desk.scope(identity, unit)
+        reviews, waiting, tally = await desk.reviews.counts(scope)
+        shown = {what: waiting.get(what, 0) for what in waits_shown(desk.asker(identity))}
+        return summarise(scope.unit, reviews, shown, tally)
 
     @app.get("/reviews/{case}", tags=["reviews"], responses=PROBLEMS)
     async def one(case: CaseName, request: Request) -> ReviewView:
@@ -261,7 +296,7 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
 
 
 def _view(asker: Asker, case_id: UUID, review: Review) -> ReviewView:
-    return ReviewView.of(case_id, review, sees_residents_words(asker, case_id, review))
+    return ReviewView.of(case_id, review, sees_residents_words(asker, case_id, review), asker)
 
 
 def _as_id(case: str) -> UUID | None:

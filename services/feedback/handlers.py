@@ -120,7 +120,8 @@ def check_result(state: Review | None, item: Input[CheckResult], now: datetime) 
         passed=command.passed,
         note=command.note,
         evidence=command.evidence,
-        failed_units=command.failed_units,
+        failed_units=command.found_wanting,
+        verdicts=command.verdicts,
         by=actor,
         at=now,
     )
@@ -129,7 +130,8 @@ def check_result(state: Review | None, item: Input[CheckResult], now: datetime) 
         passed=command.passed,
         note=command.note,
         evidence=command.evidence,
-        failed_units=command.failed_units,
+        failed_units=command.found_wanting,
+        verdicts=command.verdicts,
         actor=actor,
     )
     return _concluding(ready.review.checked(check), (fact,))

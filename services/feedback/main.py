@@ -1,23 +1,46 @@
 """Feedback's composition root: the map from message to handler, and what the service is made of."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
+from time import monotonic
 
 from fastapi import FastAPI
 
-from services.feedback import handlers, metrics
+from services.feedback import afterwards, handlers, metrics, publishing
+from services.feedback.answer_page import AnswerPages
 from services.feedback.api import Desk, add_routes
-from services.feedback.domain.commands import AnswerAsResident, CheckResult, RateUnit
+from services.feedback.board_api import BoardDesk, add_board_routes
+from services.feedback.board_store import PostgresBoard
+from services.feedback.callbacks_api import CallBackDesk, add_callback_routes
+from services.feedback.domain.commands import (
+    AnswerAsResident,
+    AskExclusion,
+    CheckResult,
+    CheckSample,
+    RateUnit,
+    RuleOnExclusion,
+    Withhold,
+)
+from services.feedback.domain.invitation import ask_resident, note_result
 from services.feedback.domain.review import Review
 from services.feedback.domain.standards import Standards
 from services.feedback.following import Follower, followed
+from services.feedback.guesses import Guesses
+from services.feedback.letters_api import add_letter_routes
+from services.feedback.letters_log import PostgresLog
+from services.feedback.links import Links
+from services.feedback.links_api import LinkDesk, add_answer_routes
+from services.feedback.schedule import Schedule
+from services.feedback.scorecards import PostgresScorecards
+from services.feedback.scorecards_api import ScorecardDesk, add_scorecard_routes
 from services.feedback.settings import FeedbackSettings
-from services.feedback.setup import PARTS, make_setup, standards_of
-from services.feedback.store import PostgresReviews
+from services.feedback.setup import PARTS, SCORING, make_setup, standards_of
+from services.feedback.store import PostgresReviews, ReviewStates
+from services.feedback.words_api import add_word_routes
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK
 from shared.runtime.district import UNITS, Setup
-from shared.runtime.postgres import JsonStates
 from shared.runtime.running import Running
 from shared.runtime.service import Handler, Service, ignore, run
 from shared.runtime.setup_door import setup_routes
@@ -44,7 +67,7 @@ HANDLERS: Mapping[type, Handler] = {
     f.CaseHandedOver: handlers.case_handed_over,
     f.CaseClosed: handlers.case_closed,
     f.CaseWithdrawn: ignore,
-    f.CaseArchived: ignore,
+    f.CaseArchived: afterwards.case_archived,
     f.CaseRequested: ignore,
     f.CaseRequestRuled: ignore,
     f.CaseResumed: ignore,
@@ -67,10 +90,22 @@ HANDLERS: Mapping[type, Handler] = {
     CheckResult: handlers.check_result,
     RateUnit: handlers.rate_unit,
     AnswerAsResident: handlers.answer_as_resident,
+    CheckSample: afterwards.check_sample,
+    AskExclusion: afterwards.ask_exclusion,
+    RuleOnExclusion: afterwards.rule_on_exclusion,
+    Withhold: publishing.withhold,
 }
 
 
-FOLLOWERS: dict[type, Sequence[Follower]] = {}
+FOLLOWERS: dict[type, Sequence[Follower]] = {
+    f.CaseUnitDone: (note_result,),
+    f.CaseHandled: (ask_resident,),
+    f.CaseAnswered: (ask_resident,),
+    f.FeedbackConcluded: (afterwards.remember_verdict,),
+    f.CaseClosed: (afterwards.draw_sample, publishing.publish),
+    f.CaseReworkOrdered: (publishing.take_off_reworked,),
+    f.CaseCorrected: (publishing.take_off_corrected,),
+}
 """What else follows from a fact that came in, or that was just stated."""
 
 
@@ -81,24 +116,44 @@ def handlers_by(standards: Callable[[], Standards]) -> dict[type, Handler]:
 
 def service(settings: FeedbackSettings) -> Service[Review]:
     setup = make_setup()
+    schedule = Schedule(partial(standards_of, setup))
     return Service(
         name="feedback",
         topic=FEEDBACK,
         handlers=handlers_by(partial(standards_of, setup)),
-        states=JsonStates(Review),
+        states=ReviewStates(),
         reads=(CASES, DEADLINES),
         project=metrics.count,
-        routes=routes(setup, settings),
+        routes=routes(setup, settings, schedule.wake),
+        tasks=(schedule.run,),
         setup=setup,
     )
 
 
-def routes(setup: Setup, settings: FeedbackSettings) -> Callable[[FastAPI, Running[Review]], None]:
-    """The HTTP doors, put together from the parts of the running service."""
+def routes(
+    setup: Setup, settings: FeedbackSettings, wake: Callable[[], None] = lambda: None
+) -> Callable[[FastAPI, Running[Review]], None]:
+    """The HTTP doors, put together from the parts of the running service. `wake`: a scorecard was asked for."""
 
     def add(app: FastAPI, running: Running[Review]) -> None:
         units = partial(setup.current, UNITS)
-        add_routes(app, Desk(running.door, running.gatekeeper, units, PostgresReviews(running.pool)))
+        reviews = PostgresReviews(running.pool)
+        desk = Desk(running.door, running.gatekeeper, units, reviews)
+        add_routes(app, desk)
+        add_word_routes(app, desk)
+        board = PostgresBoard(running.pool)
+        add_board_routes(app, BoardDesk(desk, board, settings.zone, lambda: datetime.now(UTC)))
+        links = Links(settings.signing_key.get_secret_value(), settings.base_of_links)
+        pages, guesses = AnswerPages(units, settings.zone), Guesses(monotonic)
+        now = partial(datetime.now, UTC)
+        add_answer_routes(app, LinkDesk(running.door, reviews, links, units, pages, guesses, now))
+        add_callback_routes(app, CallBackDesk(running.door, running.gatekeeper, reviews, settings.zone))
+        log = PostgresLog(running.pool)
+        add_letter_routes(app, running.gatekeeper, units, log, links.link_for, settings.zone)
+        cards, scoring = PostgresScorecards(running.pool), partial(setup.current, SCORING)
+        add_scorecard_routes(
+            app, ScorecardDesk(running.gatekeeper, units, scoring, cards, reviews, settings.zone, wake)
+        )
         setup_routes(app, running, setup, PARTS)
 
     return add

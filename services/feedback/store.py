@@ -1,23 +1,96 @@
-"""Reading reviews from PostgreSQL for the HTTP door. Writing them is the road's business."""
+"""Reviews in PostgreSQL: how the road keeps them, with the rows of what is measured, and how the door reads them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import aiosql
 import asyncpg
 
 from services.feedback.api import Place, Scope
+from services.feedback.domain.judged import Exclusion, parts, whole
+from services.feedback.domain.part import Part, Whole
 from services.feedback.domain.review import Review, Tally, Waiting
+from services.feedback.measured_rows import part_row, whole_row
 from shared.runtime.decision import Refusal
-from shared.runtime.postgres import each, is_transient
+from shared.runtime.postgres import JsonStates, PostgresTransaction, each, is_transient
 from shared.runtime.problems import Refused
+from shared.runtime.road import Versioned
 
-queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
+_SQL = Path(__file__).parent / "sql"
+queries: Any = aiosql.from_path(_SQL / "queries.sql", "asyncpg", mandatory_parameters=False)
+measured: Any = aiosql.from_path(_SQL / "measured.sql", "asyncpg", mandatory_parameters=False)
 
 POOL_PATIENCE_SECONDS = 5
+
+
+class ReviewStates:
+    """A review as JSON, and what is measured of its case as rows, written together. Only rows that changed are.
+
+    A case that was opened before what is measured was kept (release 0.1) has no record, and so no rows: it is in no
+    figure, and `verify` leaves it out, too.
+    """
+
+    def __init__(self) -> None:
+        self._reviews = JsonStates(Review)
+        self._loaded: WeakKeyDictionary[Any, dict[UUID, Versioned[Review]]] = WeakKeyDictionary()
+
+    async def load(self, transaction: PostgresTransaction, case_ids: Collection[UUID]) -> dict[UUID, Versioned[Review]]:
+        loaded = self._loaded[transaction] = await self._reviews.load(transaction, case_ids)
+        return dict(loaded)
+
+    async def save(self, transaction: PostgresTransaction, states: Mapping[UUID, Versioned[Review]]) -> None:
+        loaded = self._loaded.pop(transaction, {})
+        await self._reviews.save(transaction, states)
+        gone: list[Part] = []
+        parts_now: list[Part] = []
+        wholes_now: list[Whole] = []
+        for case_id, versioned in states.items():
+            known = loaded.get(case_id)
+            before, after = known.state if known is not None else None, versioned.state
+            if _is_measured_alike(before, after):
+                continue
+            old, new = _parts(case_id, before), _parts(case_id, after)
+            gone += [part for name, part in old.items() if new.get(name) != part]
+            parts_now += [part for name, part in new.items() if old.get(name) != part]
+            now = _whole(case_id, after)
+            if now is not None and now != _whole(case_id, before):
+                wholes_now.append(now)
+        await _save_rows(transaction.connection, gone, parts_now, wholes_now)
+
+
+def _is_measured_alike(before: Review | None, after: Review | None) -> bool:
+    """States are values: the same objects make the same rows."""
+    if before is None or after is None:
+        return after is None or after.record is None
+    return before.record is after.record and before.judged is after.judged
+
+
+def _parts(case_id: UUID, review: Review | None) -> dict[tuple[str, int], Part]:
+    if review is None or review.record is None:
+        return {}
+    return {(part.unit, part.round): part for part in parts(case_id, review.record, review.judged)}
+
+
+def _whole(case_id: UUID, review: Review | None) -> Whole | None:
+    return None if review is None or review.record is None else whole(case_id, review.record, review.judged)
+
+
+async def _save_rows(connection: Any, gone: Sequence[Part], now: Sequence[Part], wholes: Sequence[Whole]) -> None:
+    if gone:
+        await measured.take_out_parts(
+            connection,
+            case_ids=[part.case_id for part in gone],
+            units=[part.unit for part in gone],
+            rounds=[part.round for part in gone],
+        )
+    if now:
+        await measured.add_parts(connection, rows=[part_row(part) for part in now])
+    if wholes:
+        await measured.save_wholes(connection, rows=[whole_row(one) for one in wholes])
 
 
 class PostgresReviews:
@@ -29,6 +102,11 @@ class PostgresReviews:
     async def case_by_number(self, number: str) -> UUID | None:
         async with self._reading() as connection:
             found: UUID | None = await queries.case_by_number(connection, number=number)
+            return found
+
+    async def case_by_source_ref(self, source_ref: str) -> UUID | None:
+        async with self._reading() as connection:
+            found: UUID | None = await queries.case_by_source_ref(connection, source_ref=source_ref)
             return found
 
     async def review(self, case_id: UUID) -> Review | None:
@@ -62,6 +140,16 @@ class PostgresReviews:
             }
             sums = dict(await queries.tally_sums(connection, **bounds))
         return sums.pop("reviews"), waiting, Tally.model_validate(sums)
+
+    async def exclusions(
+        self, unit: str | None, ruled: bool | None, after: UUID, most: int
+    ) -> Sequence[tuple[UUID, str, Exclusion]]:
+        bounds = {"unit": unit, "ruled": ruled, "after_id": str(after), "most": most}
+        async with self._reading() as connection:
+            return [
+                (record["case_id"], record["number"], Exclusion.model_validate_json(record["exclusion"]))
+                async for record in each(queries.exclusions(connection, **bounds))
+            ]
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Any]:

@@ -5,8 +5,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.feedback.domain.review import Answer, Check, Conclusion, Rating, Review, Round, Tally, Waiting
-from shared.contracts.vocabulary import Satisfaction, Source
+from services.feedback.domain.commands import Asker
+from services.feedback.domain.judged import Exclusion
+from services.feedback.domain.review import Answer, Check, Conclusion, Rating, Review, Round, Sample, Tally, Waiting
+from shared.contracts.facts import Actor, Reason
+from shared.contracts.vocabulary import Measure, Satisfaction, Source
 
 
 class Standing(BaseModel):
@@ -19,10 +22,21 @@ class Standing(BaseModel):
     conclusion: Conclusion | None
 
 
+class VerdictView(BaseModel):
+    """验单 of one unit's part."""
+
+    unit: str
+    passed: bool
+    note: str
+    evidence: list[dict[str, str]]
+
+
 class CheckView(BaseModel):
     passed: bool
     note: str
     evidence: list[dict[str, str]]
+    failed_units: list[str] = Field(description="empty where it passed, or where all who reported failed")
+    verdicts: list[VerdictView] = Field(description="unit by unit, where it was said so")
     by_unit: str | None
     at: str
 
@@ -32,6 +46,8 @@ class CheckView(BaseModel):
             passed=check.passed,
             note=check.note,
             evidence=[piece.model_dump() for piece in check.evidence],
+            failed_units=list(check.failed_units),
+            verdicts=[VerdictView.model_validate(verdict.model_dump()) for verdict in check.verdicts],
             by_unit=check.by.unit,
             at=check.at.isoformat(),
         )
@@ -94,6 +110,60 @@ class RoundView(BaseModel):
         )
 
 
+class SampleView(BaseModel):
+    """抽查: drawn for a check by the hub, and what it found; null = not checked."""
+
+    round: int
+    reason: Reason
+    drawn_at: str
+    lapsed: bool = Field(description="archived or reworked before the hub had looked")
+    check: CheckView | None
+
+    @classmethod
+    def of(cls, sample: Sample) -> "SampleView":
+        return cls(
+            round=sample.round,
+            reason=sample.reason,
+            drawn_at=sample.drawn_at.isoformat(),
+            lapsed=sample.lapsed,
+            check=CheckView.of(sample.check) if sample.check is not None else None,
+        )
+
+
+class ExclusionView(BaseModel):
+    """剔除: what is asked to be left out of the adjusted figures, why, and what was ruled; null = not ruled on yet."""
+
+    id: UUID
+    round: int
+    unit: str
+    measures: list[Measure]
+    reason: str
+    basis: str
+    asked_by: Actor
+    asked_at: str
+    approved: bool | None
+    ruling: str | None
+    ruled_by: Actor | None
+    ruled_at: str | None
+
+    @classmethod
+    def of(cls, asked: Exclusion) -> "ExclusionView":
+        return cls(
+            id=asked.id,
+            round=asked.round,
+            unit=asked.unit,
+            measures=list(asked.measures),
+            reason=asked.reason,
+            basis=asked.basis,
+            asked_by=asked.asked_by,
+            asked_at=asked.asked_at.isoformat(),
+            approved=asked.approved,
+            ruling=asked.ruling if asked.approved is not None else None,
+            ruled_by=asked.ruled_by,
+            ruled_at=asked.ruled_at.isoformat() if asked.ruled_at is not None else None,
+        )
+
+
 class ReviewView(BaseModel):
     """One review with all its rounds."""
 
@@ -109,9 +179,11 @@ class ReviewView(BaseModel):
     checks_failed: int
     reopened_by_right: bool
     rounds: list[RoundView]
+    samples: list[SampleView] = Field(description="抽查; those not checked are shown to the hub only")
+    exclusions: list[ExclusionView] = Field(description="剔除; all for the hub, its own for a unit")
 
     @classmethod
-    def of(cls, case_id: UUID, review: Review, with_words: bool) -> "ReviewView":
+    def of(cls, case_id: UUID, review: Review, with_words: bool, asker: Asker) -> "ReviewView":
         if review.case is None:
             raise ValueError("the case of this review is not known yet")
         return cls(
@@ -121,13 +193,24 @@ class ReviewView(BaseModel):
             whistle_blower=review.case.whistle_blower,
             resident_to_ask=review.case.resident_to_ask,
             since=review.since.isoformat(),
-            waiting=list(review.waiting),
+            waiting=[what for what in review.waiting if what in waits_shown(asker)],
             check_overdue=review.check_overdue,
             rate_overdue=review.rate_overdue,
             checks_failed=review.tally.checks_failed,
             reopened_by_right=review.reopened_by_right,
             rounds=[RoundView.of(each, with_words) for each in review.rounds],
+            samples=[SampleView.of(one) for one in review.samples if asker.is_staff_of_hub or one.check is not None],
+            exclusions=[
+                ExclusionView.of(one)
+                for one in review.judged.exclusions
+                if asker.is_staff_of_hub or asker.is_staff_of(one.unit)
+            ],
         )
+
+
+def waits_shown(asker: Asker) -> list[Waiting]:
+    """What the asker is told that reviews wait for; which cases were drawn for a check is the hub's alone to know."""
+    return [what for what in Waiting if what is not Waiting.SAMPLE or asker.is_staff_of_hub]
 
 
 class ReviewPage(BaseModel):
@@ -181,11 +264,11 @@ class Summary(BaseModel):
 
 
 def summarise(unit: str | None, reviews: int, waiting: Mapping[Waiting, int], tally: Tally) -> Summary:
-    """The summary of these counts; shares and averages rounded to four places."""
+    """The summary of these counts, of `waiting` as they are given; shares and averages rounded to four places."""
     return Summary(
         unit=unit,
         reviews=reviews,
-        waiting={what: waiting.get(what, 0) for what in Waiting},
+        waiting=dict(waiting),
         checks=ChecksSummary(
             passed=tally.checks_passed,
             failed=tally.checks_failed,

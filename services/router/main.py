@@ -10,6 +10,9 @@ from fastapi import FastAPI
 
 from services.router import handlers as h
 from services.router.api import routes
+from services.router.callback import calling_back
+from services.router.callback_api import callback_routes
+from services.router.callback_store import PostgresReplies
 from services.router.domain import changes, commands, desk, joint, lists, merging, succession, time_granted
 from services.router.domain.case import Case
 from services.router.domain.district import District
@@ -113,6 +116,7 @@ def make_service(settings: RouterSettings) -> Service[Case]:
         routes(app, running, district)
         setup_routes(app, running, setup)
         rules_routes(app, running)
+        callback_routes(app, running, settings)
 
     return Service(
         name="router",
@@ -128,6 +132,7 @@ def make_service(settings: RouterSettings) -> Service[Case]:
             follow_merged,
             partial(hand_over_retired, setup),
             partial(propose_duplicates, setup, settings),
+            *calling_back(settings, PostgresReplies),
         ),
     )
 

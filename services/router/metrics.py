@@ -18,3 +18,20 @@ DUPLICATES_FAILED = Counter(
     "chuishao_duplicates_failed_total",
     "Cases that could not be compared, and were passed over (alarm: each is a fault of ours).",
 )
+REPLIES_SENT = Counter(
+    "chuishao_hotline_replies_sent_total",
+    "Replies to 12345 that its HTTP endpoint took.",
+)
+REPLIES_FAILED = Counter(
+    "chuishao_hotline_replies_failed_total",
+    "Attempts at which 12345's HTTP endpoint did not take a reply, by what was wrong.",
+    ["fault"],
+)
+REPLIES_PUT_ASIDE = Counter(
+    "chuishao_hotline_replies_put_aside_total",
+    "Replies to 12345 that were put aside for a person (alarm: see `chuishao callbacks list`).",
+)
+REPLY_OLDEST = Gauge(
+    "chuishao_hotline_reply_oldest_seconds",
+    "Age of the oldest reply in this process's shards that 12345's HTTP endpoint has not taken; 0 where there is none.",
+)

@@ -14,6 +14,7 @@ class WorkbenchSettings(ServiceSettings):
     router_url: str = Field(default="http://127.0.0.1:8002", description="base URL of the router")
     sla_url: str = Field(default="http://127.0.0.1:8003", description="base URL of sla")
     feedback_url: str = Field(default="http://127.0.0.1:8004", description="base URL of feedback")
+    live_url: str = Field(default="http://127.0.0.1:8006", description="base URL of the live statistics")
     time_zone: str = Field(default="Asia/Shanghai", description="zone in which the pages print times (IANA name)")
     most_watchers: int = Field(
         default=1000, ge=1, description="open live boards at a time; more are answered 503 and try again"

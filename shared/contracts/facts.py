@@ -30,6 +30,7 @@ from shared.contracts.vocabulary import (
     Satisfaction,
     Source,
     Stage,
+    SurgeKind,
     Urgency,
 )
 
@@ -1036,3 +1037,36 @@ class HotlineWithdrawn(HotlineFact):
 
     NAME: ClassVar[str] = "hotline.withdrawn.v1"
     reason: str
+
+
+# --- surges: found by the live statistics --------------------------------------------------------------------
+
+
+class SurgeFact(Fact):
+    """诉求激增: many whistles of one place, respondent or category at once. Its id is that of the surge.
+
+    `key` is what they have in common, as people read it; `region` where, if it is one; `since` its first whistle.
+    Live statistics found it; who reads it again after they were rebuilt knows it by the id.
+    """
+
+    kind: SurgeKind
+    key: str
+    region: UnitCode | None = None
+    since: datetime
+    count: int
+    usual_per_day: float
+
+
+class SurgeFound(SurgeFact):
+    """It began, or has doubled since it was told last."""
+
+    NAME: ClassVar[str] = "surge.found.v1"
+    cases: tuple[UUID, ...] = Field(description="the first 50 of its cases")
+    reason: Reason
+
+
+class SurgeEnded(SurgeFact):
+    """Nothing new came for a day, or for as long as its window is."""
+
+    NAME: ClassVar[str] = "surge.ended.v1"
+    ended_at: datetime

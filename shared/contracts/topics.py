@@ -25,6 +25,7 @@ CASES = "cases"
 DEADLINES = "deadlines"
 FEEDBACK = "feedback"
 HOTLINE_REPLIES = "hotline.replies"
+SURGES = "surges"
 
 TOPICS: tuple[Topic, ...] = (
     Topic(WHISTLES, "intake", ("router",), "intake's log: whistles received, verified, declined", SHARDS, 30),
@@ -32,6 +33,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(DEADLINES, "sla", ("router", "feedback"), "sla's log: warnings, overdue, escalations", SHARDS, 30),
     Topic(FEEDBACK, "feedback", ("router",), "feedback's log: checks, ratings, verdicts", SHARDS, 30),
     Topic(HOTLINE_REPLIES, "router", ("12345",), "what 12345 is told about its own orders", SHARDS, 30),
+    Topic(SURGES, "live", ("workbench",), "what the live statistics find: many whistles of one kind at once", 1, 30),
     Topic("assignments.<unit>", "router", ("the unit",), "what a unit is told about its assignments", 1, 30),
     Topic("reports.<unit>", "the unit", ("router",), "what a unit reports: sign-in, refusal, progress, done", 1, 30),
     Topic("<topic>.dlq", "its reader", ("operators",), "what could not be handled, with the reason", 1, 90),

@@ -227,3 +227,11 @@ class Measure(StrEnum):
     SATISFIED = "satisfied"  # 满意率
     COMPOSITE = "composite"  # 综合得分
     SCORE = "score"  # 季度参考得分
+
+
+class SurgeKind(StrEnum):
+    """诉求激增: what the whistles of a surge have in common."""
+
+    PLACE = "place"  # 同一地点
+    RESPONDENT = "respondent"  # 同一被反映单位
+    CATEGORY = "category"  # 同一区域同类诉求

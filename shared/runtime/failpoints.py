@@ -20,6 +20,7 @@ NAMES = (
     "before_marking",
     "before_offset_commit",
     "amid_import",
+    "after_calling_back",
 )
 
 _hook: Callable[[str], None] | None = None

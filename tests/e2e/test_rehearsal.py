@@ -27,7 +27,7 @@ def rehearse(*arguments: str) -> dict[str, Any]:
         timeout=MINUTES * 60,
         check=False,
     )
-    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
+    assert done.returncode == 0, f"{done.stdout[-9000:]}\n{done.stderr[-9000:]}"
     report: dict[str, Any] = json.loads(done.stdout)
     assert json.loads((FOLDER / "report.json").read_text(encoding="utf-8")) == report
     return report

@@ -135,6 +135,8 @@ def whole(case_id: UUID, record: CaseRecord, words: Judged) -> Whole:
         sampled_at=words.sampled_at,
         sample_checked_at=words.sample_checked_at,
         sample_passed=words.sample_passed,
+        closings=record.closings,
+        reopenings=record.reopenings,
     )
 
 
@@ -176,4 +178,5 @@ def _row(case_id: UUID, record: CaseRecord, one: PartRecord, words: Judged) -> P
         answered=answer if one.lead else None,
         silent_at=silent if one.lead else None,
         excluded=excluded,
+        former_spells=one.former_spells,
     )

@@ -19,6 +19,13 @@ class Settled(NamedTuple):
     late: bool
 
 
+class Spell(NamedTuple):
+    """From when to when a unit led before it led again: it left the ledger without being written off."""
+
+    began: datetime
+    ended: datetime
+
+
 class Scores(NamedTuple):
     """评单: from 1 to 5 each."""
 
@@ -44,7 +51,8 @@ class Part:
     when the unit got the part, as put right since. `assigned_at` None: it handled the case this one was merged into.
 
     `on_ledger_at` to `off_ledger_at` it led, so the ledger's entry was its own; `written_off` says that it left the
-    ledger written off and did not go to another unit. `answered`: the resident's answer counts for the lead alone.
+    ledger written off and did not go to another unit; `former_spells` are those of a unit that led again in the same
+    round, in order, mostly none. `answered`: the resident's answer counts for the lead alone.
     `rated_at` with `scores`, or without: the verdict was given and it had not been rated. `silent_at`, the same for
     the resident. `excluded`: the measures from which its exclusion was approved.
     """
@@ -76,11 +84,16 @@ class Part:
     answered: Answered | None = None
     silent_at: datetime | None = None
     excluded: frozenset[Measure] = frozenset()
+    former_spells: tuple[Spell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A case as a whole, for what is counted by the case and not by the unit. `level` None = not dispatched yet."""
+    """A case as a whole, for what is counted by the case and not by the unit. `level` None = not dispatched yet.
+
+    `closings` and `reopenings` are all there were, in order, and stand for good: the figures are made of them.
+    `closed_at` is None while the case is open again, `reopened_at` the last reopening.
+    """
 
     case_id: UUID
     number: str
@@ -99,3 +112,5 @@ class Whole:
     sampled_at: datetime | None = None
     sample_checked_at: datetime | None = None
     sample_passed: bool | None = None
+    closings: tuple[datetime, ...] = ()
+    reopenings: tuple[datetime, ...] = ()

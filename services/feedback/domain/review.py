@@ -4,26 +4,18 @@ A round begins with the case's 办结 (`CaseHandled`) and is over when its check
 or when the case moved on without us. Rounds are kept: ratings and answers belong to the round they were given in.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import PlainSerializer, computed_field
+from pydantic import Field, computed_field
 
 from services.feedback.domain.judged import Judged
+from services.feedback.domain.moment import SortableMoment
+from services.feedback.domain.publication import Publication
 from services.feedback.domain.record import CaseRecord
-from shared.contracts.facts import Actor, Evidence, Reason, Score, UnitCode, Value
+from shared.contracts.facts import Actor, Evidence, Reason, Score, UnitCode, UnitVerdict, Value
 from shared.contracts.vocabulary import Satisfaction, Source
-
-
-def sortable(moment: datetime) -> str:
-    """A time as the one-width UTC text that its order can be told by."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-SortableMoment = Annotated[datetime, PlainSerializer(sortable, return_type=str)]
-"""A time written in UTC and in one width, so that its text sorts as the time does."""
 
 
 class Waiting(StrEnum):
@@ -32,6 +24,7 @@ class Waiting(StrEnum):
     CHECK = "check"  # 待核查（验单）
     RATING = "rating"  # 待评价（评单）
     RESIDENT = "resident"  # 待居民答复
+    SAMPLE = "sample"  # 待抽查（区级治理中心）
 
 
 class ReviewedCase(Value):
@@ -50,8 +43,26 @@ class Check(Value):
     note: str = ""
     evidence: tuple[Evidence, ...] = ()
     failed_units: tuple[UnitCode, ...] = ()
+    verdicts: tuple[UnitVerdict, ...] = ()
     by: Actor
     at: datetime
+
+
+class Sample(Value):
+    """抽查: a closed case was drawn for the hub to check, in that round.
+
+    `lapsed`: it was archived or reworked before the hub had looked.
+    """
+
+    round: int
+    reason: Reason
+    drawn_at: datetime
+    check: Check | None = None
+    lapsed: bool = False
+
+    @property
+    def awaited(self) -> bool:
+        return self.check is None and not self.lapsed
 
 
 class Rating(Value):
@@ -101,6 +112,10 @@ class Round(Value):
     conclusion: Conclusion | None = None
     overtaken: bool = False
     """The case was closed or sent back before there was a verdict."""
+    asked_until: datetime | None = None
+    """请居民评价: until when the resident may answer by a link; None where they were not asked."""
+    results: dict[UnitCode, str] = Field(default_factory=dict)
+    """What each unit said it did."""
 
     @property
     def open(self) -> bool:
@@ -151,6 +166,8 @@ class Review(Value):
     `case` is None while only a deadline of it has been read: `deadlines` may be read ahead of `cases`.
     `check_overdue_in` and `rate_overdue_in` are rounds whose deadline has passed, remembered whatever came first.
     `record` and `judged` are what is measured of the case; None before it was opened.
+    `results`: what each unit last said it did; a round keeps those of its units as it begins.
+    `concluded_at` is when the last verdict was given here. `samples`: one a closing at most.
     """
 
     case: ReviewedCase | None = None
@@ -159,8 +176,12 @@ class Review(Value):
     check_overdue_in: tuple[int, ...] = ()
     rate_overdue_in: tuple[int, ...] = ()
     reopened_by_right: bool = False
+    concluded_at: datetime | None = None
+    samples: tuple[Sample, ...] = ()
     record: CaseRecord | None = None
     judged: Judged = Judged()
+    publication: Publication | None = None
+    results: dict[UnitCode, str] = Field(default_factory=dict)
 
     @property
     def round(self) -> Round | None:
@@ -171,14 +192,19 @@ class Review(Value):
     @property
     def waiting(self) -> tuple[Waiting, ...]:
         """What is still awaited from people. Kept with the state for the lists."""
-        if self.round is None or not self.round.open:
-            return ()
+        present = self.round if self.round is not None and self.round.open else None
         awaited = {
-            Waiting.CHECK: self.round.check is None,
-            Waiting.RATING: bool(self.round.unrated),
-            Waiting.RESIDENT: self.resident_awaited,
+            Waiting.CHECK: present is not None and present.check is None,
+            Waiting.RATING: present is not None and bool(present.unrated),
+            Waiting.RESIDENT: present is not None and self.resident_awaited,
+            Waiting.SAMPLE: self.sample is not None and self.sample.awaited,
         }
         return tuple(what for what, is_awaited in awaited.items() if is_awaited)
+
+    @property
+    def sample(self) -> Sample | None:
+        """The last time it was drawn for a check by the hub."""
+        return self.samples[-1] if self.samples else None
 
     @property
     def resident_awaited(self) -> bool:
@@ -210,10 +236,17 @@ class Review(Value):
         return before.model_copy(update={"rounds": (*before.rounds, begun), "since": now})
 
     def overtaken(self) -> "Review":
-        """The case moved on; a round that was still open stays without a verdict."""
-        if self.round is None or not self.round.open:
+        """The case moved on; a round that was still open stays without a verdict, a sample unchecked."""
+        review = self.unsampled()
+        if review.round is None or not review.round.open:
+            return review
+        return review._with_round(review.round.model_copy(update={"overtaken": True}))
+
+    def unsampled(self) -> "Review":
+        """It is too late for the hub to check what was drawn."""
+        if self.sample is None or not self.sample.awaited:
             return self
-        return self._with_round(self.round.model_copy(update={"overtaken": True}))
+        return self._with_sample(self.sample.model_copy(update={"lapsed": True}))
 
     def checked(self, check: Check) -> "Review":
         return self._with_round(self._now_open().model_copy(update={"check": check}))
@@ -228,6 +261,20 @@ class Review(Value):
     def concluded(self, conclusion: Conclusion) -> "Review":
         review = self._with_round(self._now_open().model_copy(update={"conclusion": conclusion}))
         return review if conclusion.close else review.model_copy(update={"reopened_by_right": True})
+
+    def drawn(self, reason: Reason, now: datetime) -> "Review":
+        if self.round is None:
+            raise ValueError("nothing was handled: there is nothing to sample")
+        sample = Sample(round=self.round.number, reason=reason, drawn_at=now)
+        return self.model_copy(update={"samples": (*self.samples, sample)})
+
+    def sample_checked(self, check: Check) -> "Review":
+        if self.sample is None or not self.sample.awaited:
+            raise ValueError("no sample is awaited: the guards come first")
+        return self._with_sample(self.sample.model_copy(update={"check": check}))
+
+    def _with_sample(self, last: Sample) -> "Review":
+        return self.model_copy(update={"samples": (*self.samples[:-1], last)})
 
     def _now_open(self) -> Round:
         if self.round is None or not self.round.open:

@@ -80,3 +80,21 @@ cross join lateral jsonb_to_record(state.state -> 'tally') as tally (
 where number is not null
   and (:unit::text is null or whistle_blower = :unit::text)
   and (:source::text is null or source = :source::text);
+
+-- name: case_by_source_ref$
+-- The case that its source calls by this name; the last one where several do.
+select case_id from state where source_ref = :source_ref::text order by since desc, case_id desc limit 1;
+
+-- name: exclusions
+-- Exclusions (剔除) of one unit or of all, ruled on or not or both, in the order of their ids, after one of them.
+-- Their ids are made as they are asked for and sort as the time does.
+select case_id, number, asked.exclusion::text as exclusion
+from state
+cross join lateral jsonb_array_elements(exclusions) as asked (exclusion)
+where exclusions <> '[]'
+  and number is not null
+  and (:unit::text is null or asked.exclusion ->> 'unit' = :unit::text)
+  and (:ruled::boolean is null or (asked.exclusion ->> 'approved' is not null) = :ruled::boolean)
+  and (asked.exclusion ->> 'id') collate "C" > :after_id::text
+order by (asked.exclusion ->> 'id') collate "C"
+limit :most::integer;

@@ -21,16 +21,21 @@ def check(case: Case, checked: f.FeedbackChecked, district: District, now: datet
     if checked.passed:
         passed = f.CaseChecked(**case.heading(Stage.RATING, checked.actor), passed=True, note=checked.note)
         return decided(case, [passed], now)
+    wanting = _found_wanting(checked, district.tree)
     failed = f.CaseChecked(
         **case.heading(Stage.CHECKING, checked.actor),
         passed=False,
-        note=checked.note,
+        note=wanting,
         failed_units=checked.failed_units,
     )
-    again = rework(
-        case, ReworkCause.CHECK_FAILED, checked.actor, checked.note, district.tree, only=checked.failed_units
-    )
+    again = rework(case, ReworkCause.CHECK_FAILED, checked.actor, wanting, district.tree, only=checked.failed_units)
     return decided(case, [failed, again], now)
+
+
+def _found_wanting(checked: f.FeedbackChecked, tree: UnitTree) -> str:
+    """Why it failed: of the whole, then unit by unit where it was said so."""
+    of_units = [f"{tree.name_of(one.unit)}：{one.note}" for one in checked.verdicts if not one.passed]
+    return "\n".join(filter(None, [checked.note, *of_units]))
 
 
 def check_sample(case: Case, checked: f.FeedbackSampleChecked, district: District, now: datetime) -> Decision[Case]:

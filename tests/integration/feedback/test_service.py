@@ -73,7 +73,7 @@ async def test_the_loop_closes_and_survives_a_kill(
         for case_id in cases[::2]:
             await logs.deadline(case_id, overdue(Obligation.RATE))
 
-        said = await published(kafka_settings, 10 * 5 + 10 * 2)
+        said = await published(kafka_settings, 10 * 6 + 10 * 3)
         for place, case_id in enumerate(cases):
             of_case = [event for event in said if event.subject == case_id]
             assert [event.caseseq for event in of_case] == list(range(1, len(of_case) + 1))
@@ -147,7 +147,8 @@ async def test_a_deadline_may_arrive_before_its_case_and_the_hub_then_steps_in(
         assert (await hub.get("/reviews?waiting=check")).json()["reviews"][0]["check_overdue"] is True
         response = await hub.post(f"/reviews/{case_id}/check", json=PASSED)
     assert response.json()["conclusion"]["resident_silent"] is True
-    checked, verdict = [event.fact for event in await published(kafka_settings, 2)]
+    asked, checked, verdict = [event.fact for event in await published(kafka_settings, 3)]
+    assert isinstance(asked, f.FeedbackResidentAsked)
     assert isinstance(checked, f.FeedbackChecked)
     assert checked.actor.unit == HUB
     assert isinstance(verdict, f.FeedbackConcluded)
@@ -179,7 +180,7 @@ async def test_a_no_changes_nothing(feedback: Feedback, logs: OtherLogs, postgre
             response = await client.post(f"/reviews/{case_id}/{path}", json=body)
             assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
     assert await connection.fetchrow("select * from state where case_id = $1", case_id) == before
-    assert await connection.fetchval("select count(*) from log") == 0
+    assert await connection.fetchval("select count(*) from log") == 1  # the resident was asked
     assert await connection.fetchval("select count(*) from door") == 0
-    assert await connection.fetchval("select sequence from head where shard = $1", shard_of(case_id)) == 0
+    assert await connection.fetchval("select sequence from head where shard = $1", shard_of(case_id)) == 1
     await connection.close()

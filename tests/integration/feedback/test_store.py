@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 
 from services.feedback.api import Place, Reviews, Scope
-from services.feedback.domain.review import Review, Waiting, sortable
+from services.feedback.domain.moment import sortable
+from services.feedback.domain.review import Review, Waiting
 from services.feedback.main import HANDLERS
 from services.feedback.store import PostgresReviews
 from shared.contracts import facts as f

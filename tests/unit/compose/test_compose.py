@@ -10,7 +10,7 @@ from jsonschema import Draft7Validator
 from deploy.documents.settings import settings_of, variables
 from deploy.local import kafka, postgresql
 from deploy.local.artifacts import LOCK
-from deploy.local.processes import FOR_INTAKE_ONLY, FOR_PREPARATION_ONLY, PREPARATIONS, SERVICES, Service
+from deploy.local.processes import FOR_INTAKE_ONLY, FOR_PREPARATION_ONLY, PREPARATIONS, SERVICES, STORING, Service
 from services.workbench.settings import WorkbenchSettings
 from shared.contracts.topics import TOPICS
 from shared.runtime.settings import KafkaSettings, ServiceSettings
@@ -91,7 +91,7 @@ def test_topics_come_from_the_job_alone(compose: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("service", SERVICES, ids=NAMES)
 def test_a_service_is_told_what_its_settings_know(compose: dict[str, Any], service: Service) -> None:
-    settings = settings_of(service.name) or ServiceSettings
+    settings = settings_of(service) or ServiceSettings
     told = set(compose["services"][service.name]["environment"])
     assert told <= variables(settings) | variables(KafkaSettings)
     required = {name for name in FOR_INTAKE_ONLY if service.name == "intake"}
@@ -107,7 +107,7 @@ def test_no_service_is_told_what_is_not_for_it(compose: dict[str, Any], service:
     assert FOR_PREPARATION_ONLY & set(compose["services"][service.name]["environment"]) == set()
 
 
-@pytest.mark.parametrize("service", [one for one in SERVICES if one.name != "workbench"], ids=NAMES[:-1])
+@pytest.mark.parametrize("service", [one for one in STORING if one.name != "workbench"], ids=lambda one: one.name)
 def test_a_service_uses_its_own_role_and_password(compose: dict[str, Any], service: Service) -> None:
     url = compose["services"][service.name]["environment"]["CHUISHAO_POSTGRES_URL"]
     assert url == f"postgresql://{service.role}:${{{service.password_name}}}@{postgresql.NAME}:5432/chuishao"
@@ -118,7 +118,7 @@ def test_the_migration_gets_the_administrator_and_every_password(compose: dict[s
     assert set(told) == FOR_PREPARATION_ONLY | {"CHUISHAO_SETUP"}
     assert urlsplit(with_defaults(told["CHUISHAO_POSTGRES_ADMIN_URL"])).hostname == postgresql.NAME
     assert {name: with_defaults(told[name]) for name in told if name.endswith("_PASSWORD")} == {
-        service.password_name: service.password_name for service in SERVICES
+        service.password_name: service.password_name for service in STORING
     }
 
 

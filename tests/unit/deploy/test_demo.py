@@ -12,12 +12,12 @@ import yaml
 from deploy.demo.reform import LEAVES, NEW_RULE, RULES_VERSION, TAKES_OVER, UNITS_VERSION, changed_rules, changed_units
 from deploy.demo.samples import TWICE, samples
 from deploy.demo.screen import WORDS
-from deploy.demo.seen import Seen, Sight
+from deploy.demo.seen import AtHub, Owed, Seen, Sight
 from deploy.demo.tally import BRANCHES, Tally
 from services.router.domain.routing.rules import parse_rules
 from shared.contracts import facts as f
 from shared.contracts.units_file import parse_units
-from shared.contracts.vocabulary import ActorKind, DispatchCause, Ledger, Level, Role, Source, Stage, Urgency
+from shared.contracts.vocabulary import ActorKind, CaseList, DispatchCause, Ledger, Level, Role, Source, Stage, Urgency
 from shared.runtime.setup_files import read_units
 
 SETUP = Path(__file__).parents[3] / "deploy" / "district"
@@ -82,10 +82,31 @@ def done(number: int, unit: str) -> f.CaseUnitDone:
     return f.CaseUnitDone(**HEADING, stage=Stage.HANDLING, **part, result="已修好")
 
 
+def about(kind: type[f.CaseFact], number: int, unit: str, **more: object) -> f.CaseFact:
+    part = {"assignment_id": UUID(int=number), "unit": unit}
+    return kind.model_validate(HEADING | {"stage": Stage.HANDLING} | part | more)
+
+
+def contacted(number: int, unit: str) -> f.CaseFact:
+    return about(f.CaseProgressed, number, unit, note="已联系", contacted=True)
+
+
+def at_work(number: int, unit: str) -> tuple[f.CaseFact, f.CaseFact]:
+    return signed_in(number, unit), contacted(number, unit)
+
+
+def refuses(number: int, unit: str, stage: Stage = Stage.REFUSAL_REVIEW) -> f.CaseFact:
+    return about(f.CaseRefused, number, unit, stage=stage, reason="不归本单位", basis="职责清单", count=1)
+
+
+def ruled(number: int, unit: str, upheld: bool) -> f.CaseFact:
+    return about(f.CaseRefusalRuled, number, unit, upheld=upheld, reason="会商")
+
+
 def told(*facts: f.CaseFact) -> Seen:
     seen = Seen()
     for caseseq, fact in enumerate(facts, start=1):
-        seen.take(fact, caseseq)
+        seen.take(fact, caseseq, NOW)
     return seen
 
 
@@ -93,24 +114,63 @@ BOTH = dispatched(made(1, WATER, Role.LEAD), made(2, POWER, Role.CO_HANDLER))
 CHANGED = dispatched(made(2, POWER, Role.LEAD, begun=False), made(1, WATER, Role.CO_HANDLER, begun=False))
 SUSPENDED = f.CaseCommented(**HEADING, stage=Stage.SUSPENDED, text="挂账中")
 ALONE = dispatched(made(1, WATER, Role.LEAD, begun=False))
+STEPS = tuple(f.Milestone(number=number, title="施工", due_at=NOW) for number in (1, 2))
+PHASED = f.CaseListed(
+    **HEADING,
+    stage=Stage.HANDLING,
+    case_list=CaseList.PHASED,
+    ledger=Ledger.FIXED_DEADLINE,
+    reason="须分阶段实施",
+    milestones=STEPS,
+    assignments=(),
+)
+SIGN_IN, CONTACT, DONE = Owed(f.ReportSignedIn), Owed(f.ReportProgressed), Owed(f.ReportDone)
+REACHED = f.CaseMilestoneReached.model_validate(
+    HEADING | {"stage": Stage.HANDLING, "milestone": 1, "assignment_id": UUID(int=1), "unit": WATER, "note": "已完成"}
+)
+BOTH_AT_WORK = (BOTH, *at_work(1, WATER), *at_work(2, POWER))
 
 
 @pytest.mark.parametrize(
-    ("facts", "may_finish"),
+    ("facts", "water", "power"),
     [
-        # what the log says                                 who may finish
-        ((BOTH,), {POWER}),
-        ((BOTH, signed_in(1, WATER), done(2, POWER)), {WATER, POWER}),
-        ((BOTH, CHANGED), {WATER}),
-        ((BOTH, ALONE), {WATER}),
-        ((BOTH, SUSPENDED), set()),
+        # what the log says                              the lead owes   the co-handler owes
+        ((BOTH,), SIGN_IN, SIGN_IN),
+        ((BOTH, signed_in(1, WATER)), CONTACT, SIGN_IN),
+        ((BOTH, SUSPENDED), None, None),
+        ((BOTH, SUSPENDED, signed_in(1, WATER)), CONTACT, SIGN_IN),
+        (BOTH_AT_WORK, None, DONE),
+        ((*BOTH_AT_WORK, done(2, POWER)), DONE, None),
+        ((*BOTH_AT_WORK, CHANGED), DONE, None),
+        ((*BOTH_AT_WORK, ALONE), DONE, None),
+        ((*BOTH_AT_WORK, PHASED), Owed(f.ReportMilestoneReached, 1), DONE),
+        ((*BOTH_AT_WORK, PHASED, REACHED), Owed(f.ReportMilestoneReached, 2), DONE),
+        ((BOTH, *at_work(1, WATER), refuses(2, POWER)), None, None),
+        ((BOTH, refuses(2, POWER), ruled(2, POWER, upheld=False)), SIGN_IN, SIGN_IN),
+        ((BOTH, *at_work(1, WATER), refuses(2, POWER), ruled(2, POWER, upheld=True)), DONE, None),
     ],
 )
-def test_the_lead_finishes_last_and_nobody_while_it_is_suspended(
-    facts: tuple[f.CaseFact, ...], may_finish: set[str]
+def test_what_a_unit_owes_follows_from_the_facts(
+    facts: tuple[f.CaseFact, ...], water: Owed | None, power: Owed | None
 ) -> None:
     seen = told(*facts)
-    assert {unit for unit in (WATER, POWER) if seen.may_finish(unit)} == may_finish
+    assert {unit: seen.owes(unit) for unit in (WATER, POWER)} == {WATER: water, POWER: power}
+
+
+@pytest.mark.parametrize(
+    ("facts", "at_hub"),
+    [
+        ((BOTH,), None),
+        ((BOTH, refuses(2, POWER)), AtHub(Stage.REFUSAL_REVIEW, (POWER,))),
+        ((BOTH, refuses(2, POWER), ruled(2, POWER, upheld=False)), None),
+        (
+            (BOTH, refuses(2, POWER), refuses(1, WATER, Stage.CONSULTATION)),
+            AtHub(Stage.CONSULTATION, (WATER, POWER)),
+        ),
+    ],
+)
+def test_what_waits_for_the_hub_follows_from_the_facts(facts: tuple[f.CaseFact, ...], at_hub: AtHub | None) -> None:
+    assert told(*facts).at_hub == at_hub
 
 
 def test_who_keeps_a_part_keeps_what_it_did_and_the_successor_goes_on_with_it() -> None:
@@ -125,22 +185,24 @@ def test_who_keeps_a_part_keeps_what_it_did_and_the_successor_goes_on_with_it() 
         reason=WHY,
     )
     seen = told(BOTH, signed_in(1, WATER), CHANGED, over)
-    assert seen.lead == POWER
-    assert {unit: part.signed_in for unit, part in seen.parts.items()} == {POWER: False, "util-water-2": True}
+    parts = {unit: (part.role, part.signed_in) for unit, part in seen.parts.items()}
+    assert parts == {POWER: (Role.LEAD, False), "util-water-2": (Role.CO_HANDLER, True)}
 
 
 async def test_who_waits_for_a_case_is_told_when_it_shows_and_when_it_is_over() -> None:
     sight = Sight()
     signing = asyncio.create_task(sight.until(CASE, lambda seen: seen.facts[f.CaseSignedIn] > 0))
     closing = asyncio.create_task(sight.until(CASE, lambda seen: seen.facts[f.CaseClosed] > 0))
-    sight.take(CASE, BOTH, 1)
+    sight.take(CASE, BOTH, 1, NOW)
     await asyncio.sleep(0)
     assert not signing.done()
-    sight.take(CASE, signed_in(1, WATER), 2)
+    assert not await sight.within(CASE, 0.01, lambda seen: seen.over)
+    sight.take(CASE, signed_in(1, WATER), 2, NOW)
     assert (await signing).caseseq == 2
-    sight.take(CASE, f.CaseWithdrawn(**HEADING, stage=Stage.WITHDRAWN, reason="已解决"), 3)
+    sight.take(CASE, f.CaseWithdrawn(**HEADING, stage=Stage.WITHDRAWN, reason="已解决"), 3, NOW)
     assert (await closing).over
     assert (await sight.until(CASE, lambda _: False)).over
+    assert await sight.within(CASE, 0.01, lambda _: False)
 
 
 # --- what changes in the middle

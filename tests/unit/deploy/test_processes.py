@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.processes import SECRETS, SERVICES, Addresses, Telling, role_url
+from deploy.local.processes import SECRETS, SERVICES, STORING, Addresses, Telling, role_url
 
 ADDRESSES = Addresses(
     kafka_bootstrap="127.0.0.1:9000",
@@ -30,7 +30,7 @@ def test_the_administrators_rights_are_for_the_migration_alone() -> None:
     assert "CHUISHAO_POSTGRES_ADMIN_URL" not in given.service(INTAKE)
     assert not any(name.endswith("_POSTGRES_PASSWORD") for name in given.service(INTAKE))
     assert given.preparation()["CHUISHAO_POSTGRES_ADMIN_URL"] == ADDRESSES.postgres_admin_url
-    assert all(service.password_name in given.preparation() for service in SERVICES)
+    assert all(service.password_name in given.preparation() for service in STORING)
 
 
 def test_only_intake_can_read_who_blew_a_whistle() -> None:

@@ -47,7 +47,7 @@ def test_ending_a_process_also_where_it_does_not_listen(deaf: bool) -> None:
         assert child.wait() == (-signal.SIGKILL if deaf else -signal.SIGTERM)
 
 
-@pytest.mark.parametrize(("pid", "kept"), [(os.getpid(), False), (2**22 + 1, True)])
+@pytest.mark.parametrize(("pid", "kept"), [(os.getpid(), False), (2**22 + 1, True)], ids=["recycled", "dead"])
 def test_postgresql_lock_of_a_recycled_id_goes_that_of_a_dead_one_is_postgresqls(
     folder: Path, pid: int, kept: bool
 ) -> None:

@@ -1,16 +1,18 @@
 """Feedback on the in-memory store: its road, what it logged, and the door's reader."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from services.feedback.api import Place, Scope
-from services.feedback.domain.review import Review, Tally, Waiting, sortable
+from services.feedback.domain.judged import Exclusion
+from services.feedback.domain.moment import sortable
+from services.feedback.domain.review import Review, Tally, Waiting
 from services.feedback.main import HANDLERS
 from shared.contracts.envelope import Envelope, decode
 from shared.runtime.log import Head, Row, verify_chain
 from shared.runtime.memory import MemoryStates, MemoryStore
 from shared.runtime.road import Road
-from shared.runtime.service import decide_with
+from shared.runtime.service import Handler, decide_with
 from tests.unit.feedback.histories import NOW
 
 
@@ -31,9 +33,9 @@ class NoRelay:
 class MemoryFeedback:
     """The service without its engines."""
 
-    def __init__(self) -> None:
+    def __init__(self, handlers: Mapping[type, Handler] = HANDLERS) -> None:
         self.store = MemoryStore(lambda: NOW)
-        self.road = Road[Review]("feedback", self.store, MemoryStates(), decide_with(HANDLERS), NoRelay())
+        self.road = Road[Review]("feedback", self.store, MemoryStates(), decide_with(handlers), NoRelay())
 
     def logged(self, case_id: UUID) -> list[Envelope]:
         """What feedback said about a case, read back from its log, whose chains must hold."""
@@ -56,6 +58,14 @@ class MemoryReviews:
 
     async def case_by_number(self, number: str) -> UUID | None:
         return next((case_id for case_id, _, case_number in self._known() if case_number == number), None)
+
+    async def case_by_source_ref(self, source_ref: str) -> UUID | None:
+        found = [
+            (sortable(review.since), case_id)
+            for case_id, review in self._feedback.states.items()
+            if review.record is not None and review.record.source_ref == source_ref
+        ]
+        return max(found)[1] if found else None
 
     async def review(self, case_id: UUID) -> Review | None:
         return self._feedback.states.get(case_id)
@@ -80,6 +90,17 @@ class MemoryReviews:
             {what: sum(what in review.waiting for review in reviews) for what in Waiting},
             Tally(**{name: sum(getattr(tally, name) for tally in tallies) for name in Tally.model_fields}),
         )
+
+    async def exclusions(
+        self, unit: str | None, ruled: bool | None, after: UUID, most: int
+    ) -> Sequence[tuple[UUID, str, Exclusion]]:
+        found = [
+            (case_id, number, one)
+            for case_id, review, number in self._known()
+            for one in review.judged.exclusions
+            if unit in (None, one.unit) and ruled in (None, one.approved is not None) and one.id > after
+        ]
+        return sorted(found, key=lambda listed: listed[2].id)[:most]
 
     def _known(self) -> list[tuple[UUID, Review, str]]:
         return [

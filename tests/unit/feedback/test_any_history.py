@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from services.feedback.domain.commands import Asker
+from services.feedback.domain.commands import Asker, AskExclusion, CheckResult
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import Obligation, ReworkCause, Satisfaction
+from shared.contracts.vocabulary import Measure, Obligation, ReworkCause, Satisfaction
 from tests.unit.feedback.histories import (
     COMMUNITY,
     HUB,
@@ -21,9 +21,14 @@ from tests.unit.feedback.histories import (
     WATER,
     History,
     answered,
+    archived,
+    asks,
     case_checked,
     closed,
+    dispatched,
     failed,
+    followed_by,
+    found,
     handled,
     hotline,
     opened,
@@ -32,6 +37,7 @@ from tests.unit.feedback.histories import (
     rated,
     resident,
     rework,
+    rules,
     staff,
 )
 
@@ -42,16 +48,27 @@ ASKERS = st.sampled_from([staff(COMMUNITY), staff(HUB), staff(OTHER_COMMUNITY), 
 class AnyHistory(RuleBasedStateMachine):
     """`stage` and `round` are the router's; `at work` stands for every stage before 办结."""
 
-    @initialize(resident_to_ask=st.booleans(), units=st.sampled_from([(WATER,), UNITS]))
-    def begin(self, resident_to_ask: bool, units: tuple[str, ...]) -> None:
-        self.feedback = History()
+    @initialize(
+        resident_to_ask=st.booleans(),
+        units=st.sampled_from([(WATER,), UNITS]),
+        share=st.sampled_from(["0", "0.5", "1"]),
+    )
+    def begin(self, resident_to_ask: bool, units: tuple[str, ...], share: str) -> None:
+        self.feedback = History(by=followed_by(share))
+        self.share = share
+        self.closings_read = 0
+        self.exclusions = 0
         self.resident_to_ask = resident_to_ask
         self.units = units
         self.stage, self.round = "at work", 1
-        self.cases: list[f.Fact] = [opened(resident_to_ask=resident_to_ask)]
+        self.cases: list[f.Fact] = [
+            opened(resident_to_ask=resident_to_ask),
+            dispatched(*units, resident_to_ask=resident_to_ask),
+        ]
         self.armed: set[tuple[Obligation, int]] = set()
         self.deadlines: list[f.DeadlineOverdue] = []
         self.heard = 0
+        self.last_read: f.Fact | None = None
         self.rate_overdue: set[int] = set()
 
     # --- the router
@@ -80,6 +97,18 @@ class AnyHistory(RuleBasedStateMachine):
                 self.cases.append(closed())
             else:
                 self._rework(ReworkCause.RESIDENT_UNSATISFIED)
+        if isinstance(fact, f.FeedbackSampleChecked) and (self.stage, self.round) == ("closed", fact.round):
+            self._sample_checked(fact)
+
+    def _sample_checked(self, fact: f.FeedbackSampleChecked) -> None:
+        if not fact.passed:
+            self._rework(ReworkCause.HUB_ORDERED)
+
+    @precondition(lambda self: self.stage == "closed")
+    @rule()
+    def nobody_objects(self) -> None:
+        self.stage = "archived"
+        self.cases.append(archived())
 
     @precondition(lambda self: self.stage in ("checking", "rating", "closed"))
     @rule()
@@ -105,7 +134,10 @@ class AnyHistory(RuleBasedStateMachine):
     @precondition(lambda self: self.cases)
     @rule()
     def case_fact_arrives(self) -> None:
-        assert self.feedback.tell(self.cases.pop(0)).refusal is None
+        fact = self.cases.pop(0)
+        assert self.feedback.tell(fact).refusal is None
+        self.closings_read += isinstance(fact, f.CaseClosed)
+        self.last_read = fact
 
     @precondition(lambda self: self.deadlines)
     @rule()
@@ -137,14 +169,82 @@ class AnyHistory(RuleBasedStateMachine):
     def answer(self, satisfaction: Satisfaction, solved: bool, by: Asker) -> None:
         self.feedback.tell(answered(satisfaction, solved, by))
 
+    @rule(results=st.lists(st.booleans(), min_size=1, max_size=2), result=st.booleans(), by=ASKERS)
+    def check_unit_by_unit(self, results: list[bool], result: bool, by: Asker) -> None:
+        said = zip(UNITS, results, strict=False)
+        verdicts = tuple(f.UnitVerdict(unit=unit, passed=one, note="" if one else "未办好") for unit, one in said)
+        decision = self.feedback.tell(CheckResult(asker=by, passed=result, verdicts=verdicts))
+        if decision.refusal is None:
+            assert [verdict.unit for verdict in verdicts] == list(self.units)
+            assert result == all(results)
+
+    @rule(result=st.booleans(), by=ASKERS)
+    def check_sample(self, result: bool, by: Asker) -> None:
+        self.feedback.tell(found(result, by))
+
+    @rule(result=st.booleans())
+    def hub_checks_the_sample(self, result: bool) -> None:
+        self.feedback.tell(found(result))
+
+    @rule(unit=st.sampled_from(UNITS), measure=st.sampled_from(Measure), in_round=st.integers(1, 2), by=ASKERS)
+    def ask_exclusion(self, unit: str, measure: Measure, in_round: int, by: Asker) -> None:
+        self._ask(asks(measure, unit=unit, in_round=in_round, by=by, number=self.exclusions + 1))
+
+    @rule(unit=st.sampled_from(UNITS), measure=st.sampled_from([Measure.WRITE_OFF, Measure.RATED, Measure.SATISFIED]))
+    def unit_asks_exclusion_and_asks_again(self, unit: str, measure: Measure) -> None:
+        for _ in range(2):
+            self._ask(asks(measure, unit=unit, number=self.exclusions + 1))
+
+    def _ask(self, command: AskExclusion) -> None:
+        self.exclusions += self.feedback.tell(command).refusal is None
+
+    @rule(number=st.integers(1, 3), approved=st.booleans(), person=st.sampled_from(["head", "staff"]))
+    def rule_on_exclusion(self, number: int, approved: bool, person: str) -> None:
+        self.feedback.tell(rules(approved, staff(HUB, person), number))
+
     # --- what always holds
 
     @invariant()
     def nothing_is_said_twice(self) -> None:
         said = Counter(
-            (type(fact), getattr(fact, "round", None), getattr(fact, "unit", None)) for fact in self.feedback.said
+            (type(fact), *(getattr(fact, name, None) for name in ("round", "unit", "exclusion")))
+            for fact in self.feedback.said
         )
         assert [what for what, times in said.items() if times > 1] == []
+
+    @invariant()
+    def a_closing_is_sampled_at_most_once(self) -> None:
+        sampled = [fact.round for fact in self.feedback.said if isinstance(fact, f.FeedbackSampled)]
+        assert len(sampled) <= self.closings_read
+        if self.share != "0.5":
+            assert len(sampled) == (self.closings_read if self.share == "1" else 0)
+        checked = [fact.round for fact in self.feedback.said if isinstance(fact, f.FeedbackSampleChecked)]
+        assert set(checked) <= set(sampled)
+
+    @invariant()
+    def the_hub_waits_for_what_was_drawn_while_the_case_is_closed(self) -> None:
+        sampled = [fact.round for fact in self.feedback.said if isinstance(fact, f.FeedbackSampled)]
+        checked = [fact.round for fact in self.feedback.said if isinstance(fact, f.FeedbackSampleChecked)]
+        review = self.feedback.review
+        present = review.round.number if review is not None and review.round is not None else None
+        awaited = present in sampled and present not in checked and isinstance(self.last_read, f.CaseClosed)
+        assert ("sample" in self.feedback.waiting) == awaited
+        assert not awaited or self.feedback.waiting == {"sample"}
+
+    @invariant()
+    def an_exclusion_is_ruled_on_once_by_another_than_who_asked(self) -> None:
+        asked = {fact.exclusion: fact for fact in self.feedback.said if isinstance(fact, f.FeedbackExclusionAsked)}
+        ruled = {fact.exclusion: fact for fact in self.feedback.said if isinstance(fact, f.FeedbackExclusionRuled)}
+        assert ruled.keys() <= asked.keys()
+        for each, ruling in ruled.items():
+            assert ruling.actor.person != asked[each].actor.person
+        standing = Counter(
+            (fact.unit, fact.round, measure)
+            for each, fact in asked.items()
+            if each not in ruled or ruled[each].approved
+            for measure in fact.measures
+        )
+        assert [what for what, times in standing.items() if times > 1] == []
 
     @invariant()
     def a_case_reopens_by_right_at_most_once(self) -> None:
@@ -202,9 +302,13 @@ class AnyHistory(RuleBasedStateMachine):
             if self.stage == "checking":
                 self.feedback.tell(passed())
             self._drain()
-            if self.stage == "closed":
+            if self.stage in ("closed", "archived"):
                 break
-        assert self.stage == "closed"
+        assert self.stage in ("closed", "archived")
+        assert self.feedback.waiting <= {"sample"}
+        if self.stage == "closed":
+            self.nobody_objects()
+        self._drain()
         assert self.feedback.waiting == set()
 
     def _drain(self) -> None:

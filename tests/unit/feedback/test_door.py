@@ -1,8 +1,8 @@
 """The HTTP door: who gets in, what is told, and how a no reads."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -14,12 +14,14 @@ import pytest
 from fastapi import FastAPI
 
 from services.feedback.api import Desk, add_routes, read_cursor, write_cursor
+from services.feedback.main import HANDLERS
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES
 from shared.contracts.vocabulary import ActorKind, Obligation, Source
 from shared.runtime import problems
 from shared.runtime.door import Door
 from shared.runtime.identity import ApiKey, Gatekeeper, Identity, issue
+from shared.runtime.service import Handler
 from shared.runtime.setup_files import read_units
 from tests.unit.feedback.histories import (
     CASE,
@@ -83,20 +85,31 @@ class Counter:
         return [envelope.fact for envelope in self.feedback.logged(case_id)]
 
 
-@pytest.fixture
-async def counter() -> AsyncIterator[Counter]:
-    feedback = MemoryFeedback()
+@asynccontextmanager
+async def door_open(
+    handlers: Mapping[type, Handler] = HANDLERS, *more: Callable[[FastAPI, Desk], None]
+) -> AsyncIterator[Counter]:
+    """Feedback by these handlers with its door open, and more routes besides."""
+    feedback = MemoryFeedback(handlers)
     door = Door(feedback.road)
     keys = [ApiKey("12345", sha256(HOTLINE_KEY.encode()).hexdigest(), HOTLINE_IDENTITY)]
     app = FastAPI()
     problems.install(app)
-    add_routes(app, Desk(door, Gatekeeper(SIGNING_KEY, keys), lambda: TREE, MemoryReviews(feedback)))
+    desk = Desk(door, Gatekeeper(SIGNING_KEY, keys), lambda: TREE, MemoryReviews(feedback))
+    for add in (add_routes, *more):
+        add(app, desk)
     serving = asyncio.create_task(door.run())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://feedback") as client:
         yield Counter(client, feedback)
     serving.cancel()
     with suppress(asyncio.CancelledError):
         await serving
+
+
+@pytest.fixture
+async def counter() -> AsyncIterator[Counter]:
+    async with door_open() as counter:
+        yield counter
 
 
 async def test_the_loop_closes_through_the_door(counter: Counter) -> None:
@@ -368,7 +381,7 @@ async def summary(counter: Counter, who: dict[str, str]) -> dict[str, Any]:
 async def test_nothing_to_divide_by_is_null(counter: Counter) -> None:
     shown = await summary(counter, HUB_STAFF)
     assert shown["reviews"] == 0
-    assert shown["waiting"] == {"check": 0, "rating": 0, "resident": 0}
+    assert shown["waiting"] == {"check": 0, "rating": 0, "resident": 0, "sample": 0}
     assert shown["checks"]["passed_share"] is None
     assert [shown["ratings"][name] for name in ("rated_share", "contact", "speed", "result")] == [None] * 4
     assert shown["residents"]["answered_share"] is None

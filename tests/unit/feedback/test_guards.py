@@ -5,6 +5,7 @@ import re
 import pytest
 
 from shared.contracts.vocabulary import ActorKind, Obligation, ReworkCause, Satisfaction, Source
+from shared.runtime.decision import Refusal
 from tests.unit.feedback.histories import (
     COMMUNITY,
     HUB,
@@ -141,7 +142,12 @@ def test_every_no_says_why_and_what_to_do_in_both_languages(
     refusal = History(*before).tell(command).refusal
     if code is None:
         assert refusal is None
-        return
+    else:
+        reads_well(refusal)
+
+
+def reads_well(refusal: Refusal | None) -> None:
+    """It says why and what to do, in both languages."""
     assert refusal is not None
     chinese = re.compile(r"[一-鿿]")
     assert chinese.search(refusal.zh), "zh is Chinese"

@@ -439,6 +439,11 @@ def failed(round_: int = 1, units: tuple[str, ...] = ()) -> f.FeedbackChecked:
     return f.FeedbackChecked(round=round_, passed=False, note="仍在渗水", actor=BLOWER, failed_units=units)
 
 
+def sample_checked(passed: bool = False, round_: int = 1, units: tuple[str, ...] = ()) -> f.FeedbackSampleChecked:
+    note = "" if passed else "现场未修复"
+    return f.FeedbackSampleChecked(round=round_, passed=passed, note=note, failed_units=units, actor=AT_THE_HUB)
+
+
 def concluded(close: bool = True, round_: int = 1) -> f.FeedbackConcluded:
     reason = f.Reason(zh="各方满意" if close else "居民不满意", en="satisfied" if close else "unsatisfied")
     return f.FeedbackConcluded(round=round_, close=close, reason=reason, actor=RULE)

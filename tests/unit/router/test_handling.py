@@ -33,6 +33,7 @@ from tests.unit.router.stories import (
     progresses,
     refuses,
     residents_order,
+    sample_checked,
     signs_in,
     story,
     time_to_object_is_over,
@@ -133,6 +134,59 @@ def test_passed_it_waits_to_be_rated() -> None:
     checked = story(*FINISHED, passed()).facts[-1]
     assert isinstance(checked, f.CaseChecked)
     assert (checked.stage, checked.passed, checked.note, checked.actor) == (Stage.RATING, True, "已恢复供水", BLOWER)
+
+
+def by_unit(*said: tuple[str, str], note: str = "") -> f.FeedbackChecked:
+    """验单 unit by unit; an empty word = passed."""
+    verdicts = tuple(f.UnitVerdict(unit=unit, passed=not why, note=why) for unit, why in said)
+    return f.FeedbackChecked(
+        round=1,
+        passed=False,
+        note=note,
+        failed_units=tuple(unit for unit, why in said if why),
+        verdicts=verdicts,
+        actor=BLOWER,
+    )
+
+
+BY_UNIT = [
+    # what was found                                                 what the units are told
+    (by_unit((WATER, "阀门仍漏")), f"{WATER}：阀门仍漏"),
+    (by_unit((WATER, "阀门仍漏"), note="须在周五前完成"), f"须在周五前完成\n{WATER}：阀门仍漏"),
+    (by_unit((WATER, "阀门仍漏"), (MARKET, "未检查"), (PARKS, "")), f"{WATER}：阀门仍漏\n{MARKET}：未检查"),
+]
+
+
+@pytest.mark.parametrize(("checked", "told"), BY_UNIT)
+def test_each_unit_that_failed_is_told_its_own(checked: f.FeedbackChecked, told: str) -> None:
+    failed_check, again = story(*FINISHED, checked).facts[-2:]
+    assert isinstance(failed_check, f.CaseChecked)
+    assert isinstance(again, f.CaseReworkOrdered)
+    assert (failed_check.note, again.explanation) == (told, told)
+
+
+def test_a_sample_found_wanting_is_reworked() -> None:
+    case = story(*CLOSED, sample_checked(units=(WATER,)))
+    again = case.facts[-1]
+    assert isinstance(again, f.CaseReworkOrdered)
+    assert (again.cause, again.actor, again.explanation) == (ReworkCause.HUB_ORDERED, AT_THE_HUB, "现场未修复")
+    assert (again.round, [made.unit for made in again.assignments]) == (2, [WATER])
+
+
+SAMPLES_PASSED_OVER = [
+    (CLOSED, sample_checked(passed=True)),
+    (CLOSED, sample_checked(round_=2)),
+    ((*CLOSED, time_to_object_is_over()), sample_checked()),
+    ((*CLOSED, orders_rework()), sample_checked()),
+    (FINISHED, sample_checked()),
+]
+
+
+@pytest.mark.parametrize(("told", "checked"), SAMPLES_PASSED_OVER)
+def test_a_sample_in_order_or_too_late_changes_nothing(
+    told: tuple[object, ...], checked: f.FeedbackSampleChecked
+) -> None:
+    assert outcome(story(*told).tell(checked)) == "-"
 
 
 REWORKED = [

@@ -54,6 +54,7 @@ from tests.unit.router.stories import (
     residents_order,
     resumes,
     review_date_comes,
+    sample_checked,
     sets_urgency,
     signs_in,
     story,
@@ -119,6 +120,8 @@ SAYINGS: dict[str, object] = {
     "failed": failed(),
     "close": concluded(),
     "reopen": concluded(close=False),
+    "sample in order": sample_checked(passed=True),
+    "sample found wanting": sample_checked(),
     # the clock
     "handle is overdue": overdue(Obligation.HANDLE),
     "rate is overdue": overdue(Obligation.RATE, COMMUNITY),
@@ -359,24 +362,24 @@ rework           | duplicate_found  | -               | -                     | 
 closed           | duplicate_found  | -               | -                     | -
 archived         | -                | -               | -                     | -
 
-stage            | passed  | failed                   | close  | reopen
--                | -       | -                        | -      | -
-verifying        | -       | -                        | -      | -
-declined         | -       | -                        | -      | -
-merged           | -       | -                        | -      | -
-withdrawn        | -       | -                        | -      | -
-to_dispatch      | -       | -                        | -      | -
-dispatched       | -       | -                        | -      | -
-refusal_review   | -       | -                        | -      | -
-consultation     | -       | -                        | -      | -
-handling         | -       | -                        | -      | -
-extension_review | -       | -                        | -      | -
-suspended        | -       | -                        | -      | -
-checking         | checked | checked + rework_ordered | -      | -
-rating           | -       | -                        | closed | rework_ordered
-rework           | -       | -                        | -      | -
-closed           | -       | -                        | -      | -
-archived         | -       | -                        | -      | -
+stage            | passed  | failed                   | close  | reopen         | sample in order | sample found wanting
+-                | -       | -                        | -      | -              | -               | -
+verifying        | -       | -                        | -      | -              | -               | -
+declined         | -       | -                        | -      | -              | -               | -
+merged           | -       | -                        | -      | -              | -               | -
+withdrawn        | -       | -                        | -      | -              | -               | -
+to_dispatch      | -       | -                        | -      | -              | -               | -
+dispatched       | -       | -                        | -      | -              | -               | -
+refusal_review   | -       | -                        | -      | -              | -               | -
+consultation     | -       | -                        | -      | -              | -               | -
+handling         | -       | -                        | -      | -              | -               | -
+extension_review | -       | -                        | -      | -              | -               | -
+suspended        | -       | -                        | -      | -              | -               | -
+checking         | checked | checked + rework_ordered | -      | -              | -               | -
+rating           | -       | -                        | closed | rework_ordered | -               | -
+rework           | -       | -                        | -      | -              | -               | -
+closed           | -       | -                        | -      | -              | -               | rework_ordered
+archived         | -       | -                        | -      | -              | -               | -
 
 stage            | handle is overdue | rate is overdue | archive is due | a rung
 -                | -                 | -               | -              | -

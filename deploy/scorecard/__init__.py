@@ -1,0 +1,1 @@
+"""Scorecards from the command line: compute, publish, verify, export."""

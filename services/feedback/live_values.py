@@ -1,0 +1,125 @@
+"""The live statistics' values as they lie in Faust's tables and topics: JSON, and back."""
+
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+from uuid import UUID, uuid5
+
+from services.feedback.domain.common_traits import Trait
+from services.feedback.domain.live import Standing
+from services.feedback.domain.surges import Change, Seen, Surge, Told, Watched
+from shared.contracts import facts as f
+from shared.contracts.envelope import Envelope
+from shared.contracts.vocabulary import Stage, SurgeKind
+
+Document: TypeAlias = dict[str, Any]
+
+SOURCE = "/chuishao/live"
+MOST_CASES = 50
+_SURGES = UUID("5e1b4d0c-3a86-4a0e-9a0c-5c7f0b9f7d11")
+
+
+def standing_document(standing: Standing) -> Document:
+    return {"stage": standing.stage.value, "category": standing.category, "units": list(standing.units)}
+
+
+def read_standing(document: Document) -> Standing:
+    return Standing(Stage(document["stage"]), document["category"], tuple(document["units"]))
+
+
+def trait_document(trait: Trait, whistle: Seen) -> Document:
+    return {
+        "kind": trait.kind.value,
+        "key": trait.key,
+        "shown": trait.shown,
+        "region": trait.region,
+        "at": whistle.at.isoformat(),
+        "case": str(whistle.case_id),
+    }
+
+
+def read_trait(document: Document) -> Trait:
+    return Trait(SurgeKind(document["kind"]), document["key"], document["shown"], document["region"])
+
+
+def watched_document(watched: Watched, trait: Trait) -> Document:
+    surge = watched.surge
+    return {
+        "trait": {"kind": trait.kind.value, "key": trait.key, "shown": trait.shown, "region": trait.region},
+        "recent": [[one.at.isoformat(), str(one.case_id)] for one in watched.recent],
+        "learnt": watched.learnt,
+        "days": watched.days,
+        "learnt_until": watched.learnt_until.isoformat() if watched.learnt_until else None,
+        "surge": None if surge is None else _surge_document(surge),
+    }
+
+
+def read_watched(document: Document) -> Watched:
+    until = document["learnt_until"]
+    return Watched(
+        recent=tuple(Seen(datetime.fromisoformat(at), UUID(case)) for at, case in document["recent"]),
+        learnt=document["learnt"],
+        days=document["days"],
+        learnt_until=datetime.fromisoformat(until) if until else None,
+        surge=None if document["surge"] is None else _read_surge(document["surge"]),
+    )
+
+
+def _surge_document(surge: Surge) -> Document:
+    return {
+        "since": surge.since.isoformat(),
+        "window": surge.window.total_seconds(),
+        "usual_per_day": surge.usual_per_day,
+        "cases": [str(case) for case in surge.cases],
+        "last_at": surge.last_at.isoformat(),
+        "told": surge.told,
+    }
+
+
+def _read_surge(document: Document) -> Surge:
+    return Surge(
+        since=datetime.fromisoformat(document["since"]),
+        window=timedelta(seconds=document["window"]),
+        usual_per_day=document["usual_per_day"],
+        cases=tuple(UUID(case) for case in document["cases"]),
+        last_at=datetime.fromisoformat(document["last_at"]),
+        told=document["told"],
+    )
+
+
+def announcement(trait: Trait, told: Told) -> Envelope:
+    """What is told of a surge, as an event. Told again after everything was rebuilt, it has the same id."""
+    surge = told.surge
+    surge_id = uuid5(_SURGES, f"{trait.kind.value} {trait.key} {surge.since.isoformat()}")
+    common: Document = {
+        "kind": trait.kind,
+        "key": trait.shown,
+        "region": trait.region or None,
+        "since": surge.since,
+        "count": len(surge.cases),
+        "usual_per_day": round(surge.usual_per_day, 3),
+    }
+    fact: f.SurgeFact
+    if told.change is Change.ENDED:
+        fact = f.SurgeEnded(**common, ended_at=told.at)
+    else:
+        fact = f.SurgeFound(**common, cases=surge.cases[:MOST_CASES], reason=_reason(trait, surge))
+    name = f"{surge_id} {told.change.value} {len(surge.cases)}"
+    return Envelope(id=str(uuid5(_SURGES, name)), source=SOURCE, subject=surge_id, time=told.at, fact=fact)
+
+
+_IN_COMMON = {
+    SurgeKind.PLACE: ("同一地点", "at one place"),
+    SurgeKind.RESPONDENT: ("同一被反映单位", "about one respondent"),
+    SurgeKind.CATEGORY: ("同一区域同类诉求", "of one category in one area"),
+}
+
+
+def _reason(trait: Trait, surge: Surge) -> f.Reason:
+    zh, en = _IN_COMMON[trait.kind]
+    count, usual = len(surge.cases), surge.usual_per_day
+    hours = max(1, round((surge.last_at - surge.since) / timedelta(hours=1)))
+    return f.Reason(
+        zh=f"{zh}：{trait.shown}，{hours} 小时内 {count} 件，平时每天约 {usual:.2g} 件。",
+        en=f"{count} cases {en} within {hours} h ({trait.shown}); usually some {usual:.2g} a day.",
+        rule="surge",
+    )
