@@ -21,6 +21,7 @@ from deploy.local.stack import LocalStack, ProcessStatus, stacks_under_var
 from deploy.org import command as organisation
 from deploy.policy import command as policy
 from deploy.rules import command as rules
+from deploy.scorecard import command as scorecards
 from deploy.simulate import command as simulating
 
 app = typer.Typer(
@@ -117,6 +118,7 @@ organisation.register(app)
 rules.register(app)
 policy.register(app)
 calendar.register(app)
+scorecards.register(app)
 reckoning.register(policy.app, calendar.app)
 measuring.register(app)
 simulating.register(app)

@@ -24,7 +24,7 @@ from deploy.bench.figures import Phase
 from deploy.local.errors import StackError
 from deploy.local.files import last_lines
 from deploy.local.places import PROJECT
-from deploy.local.processes import SERVICES
+from deploy.local.processes import SERVICES, Addresses
 from deploy.local.stack import LocalStack
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, encode
@@ -218,14 +218,9 @@ def _case(group: int, number: int) -> UUID:
 async def scene(folder: Path) -> AsyncIterator[Scene]:
     """Everything new, in a folder of its own; it goes when this ends."""
     stack = LocalStack(folder, services=(SLA,))
-    _only_ours(stack.folder)
-    stack.erase()
-    try:
-        addresses = stack.start_engines()
-        (stack.folder / MARK).touch()
+    async with fresh_engines(stack) as addresses:
         kafka = KafkaSettings(bootstrap=addresses.kafka_bootstrap)
         await _make_topics(kafka)
-        _migrate(stack)
         connection = await asyncpg.connect(
             addresses.postgres_admin_url, server_settings={"search_path": SLA.name, "jit": "off"}
         )
@@ -233,6 +228,18 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
             yield Scene(stack, connection, kafka)
         finally:
             connection.terminate()
+
+
+@asynccontextmanager
+async def fresh_engines(stack: LocalStack) -> AsyncIterator[Addresses]:
+    """Engines with every schema and nothing else; all of it goes when this ends."""
+    _only_ours(stack.folder)
+    stack.erase()
+    try:
+        addresses = stack.start_engines()
+        (stack.folder / MARK).touch()
+        _migrate(stack)
+        yield addresses
     finally:
         stack.erase()
 

@@ -7,11 +7,11 @@ is a scene (`scenes.py`).
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import count, cycle
+from itertools import count
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -31,9 +31,9 @@ from shared.contracts.vocabulary import Role, Satisfaction, Source, Stage, UnitK
 Send = Callable[[str, UUID, bytes], Coroutine[Any, Any, None]]
 """`(topic, case id, value)`: hand a report to Kafka."""
 
-AGAIN_SECONDS = 10.0
+AGAIN_SECONDS = 15.0
 """A report of which nothing has come after so long is sent again, as it is."""
-SENT_AT_MOST = 3
+SENT_AT_MOST = 4
 PAUSE_SECONDS = 1.0
 """Where the router said no, and nothing else happens to the case, it is asked again after so long."""
 
@@ -62,7 +62,7 @@ class Cast:
         self._send = send
         self._spawn = spawn
         self._habits = habits or Habits()
-        self._plays = cycle(plays)
+        self._plays = deque(plays)
         self._acted: set[str] = set()
         self._refusals: dict[UUID, int] = {}
         self._held_back: set[tuple[UUID, str]] = set()
@@ -224,7 +224,9 @@ class Cast:
             if play is not None:
                 self._by_scene.add(case_id)
                 self.diary.plays(case_id, f"scene {getattr(play, '__name__', 'merging')} led by {fact.unit}")
-                await play(Scene(self, case_id, fact.matter, fact.unit))
+                if not await play(Scene(self, case_id, fact.matter, fact.unit)) and play in self._plays:
+                    self._plays.remove(play)
+                    self._plays.appendleft(play)
                 now = self.sight.of(case_id).parts.get(fact.unit)
                 if now is None or now.assignment_id != fact.assignment_id:
                     return
@@ -246,14 +248,17 @@ class Cast:
         if other is not None and other != case_id and self.sight.of(other).may_be_joined:
             play = unmerged if self._habits.duplicate_is_none.strikes() else merged
             return partial(self._merging, play, other)
-        return next(self._plays) if fits(matter) and self._habits.case_has_a_scene.strikes() else None
+        if not fits(matter) or not self._habits.case_has_a_scene.strikes():
+            return None
+        self._plays.rotate(-1)
+        return self._plays[-1]
 
-    async def _merging(self, play: Merging, into: UUID, scene: Scene) -> None:
+    async def _merging(self, play: Merging, into: UUID, scene: Scene) -> bool:
         """Nobody checks the other case before it is decided whether this one is about the same."""
         decided = asyncio.Event()
         self._undecided[into].append(decided)
         try:
-            await play(scene, into)
+            return await play(scene, into)
         finally:
             decided.set()
 
@@ -274,13 +279,15 @@ class Cast:
         return case_id not in self._refusals and self._habits.critical_unit_is_late.strikes()
 
     async def _let_time_pass(self, case_id: UUID, unit: str) -> None:
-        """Until it is overdue, until the ladder begins, or until the unit is put under supervision, or relieved."""
+        """Until it is overdue, until the ladder begins, or until the unit is put under supervision, or relieved: who
+        has the case with others would not be."""
         habits = self._habits
+        alone = len(self.sight.of(case_id).parts) == 1
         if not habits.late_unit_waits_for_the_ladder.strikes():
             await self.sight.until(case_id, lambda seen: seen.facts[f.CaseOverdue] > 0)
         elif not habits.late_unit_waits_for_supervision.strikes():
             await self.sight.until(case_id, lambda seen: seen.facts[f.CaseEscalated] > 0)
-        elif not habits.late_unit_waits_to_be_relieved.strikes():
+        elif not alone or not habits.late_unit_waits_to_be_relieved.strikes():
             await self.sight.until(case_id, lambda seen: seen.facts[f.CaseSupervised] > 0)
         else:
             await self.sight.until(case_id, lambda seen: unit not in seen.parts or unit in seen.to_be_relieved)
@@ -375,7 +382,9 @@ class Cast:
         who = self.doors.hotline() if by_hotline else self.doors.staff(matter.whistle_blower)
         attempt = self._tries(case_id, "resident", "answer")
         path = f"/reviews/{case_id}/resident-answer"
-        await self.doors.post("feedback", path, who, body, key=key, may_be_late=True, attempt=attempt)
+        told = await self.doors.post("feedback", path, who, body, key=key, may_be_late=True, attempt=attempt)
+        if unhappy and not told:
+            self._habits.resident_is_not_satisfied.missed()
 
     # --- the hub
 

@@ -14,9 +14,18 @@ class Habit:
     every: int
     first: int = 0
     _seen: "count[int]" = field(default_factory=count)
+    _missed: int = 0
 
     def strikes(self) -> bool:
-        return next(self._seen) % self.every == self.first
+        due = next(self._seen) % self.every == self.first
+        if due or self._missed == 0:
+            return due
+        self._missed -= 1
+        return True
+
+    def missed(self) -> None:
+        """It came too late this time: it happens on the next occasion that has nothing of its own."""
+        self._missed += 1
 
 
 @dataclass(slots=True)

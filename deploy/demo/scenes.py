@@ -20,6 +20,8 @@ from shared.contracts.vocabulary import CaseList, RequestKind, Stage, Urgency
 
 PAUSE = timedelta(seconds=4)
 """How long a case is suspended in the rehearsal."""
+PAUSES = (PAUSE, 3 * PAUSE, 9 * PAUSE)
+"""A date that had passed before it was read is named anew, further ahead."""
 SUSPENDED = {"approved": True, "reason": "同意挂账，到期复核。"}
 FOUND_WITHIN_SECONDS = 20.0
 """A duplicate that is proposed later is not merged any more."""
@@ -85,6 +87,9 @@ class Scene:
 
     async def sign_in(self) -> None:
         """Where the router takes it back, the lead does so when the scene has ended."""
+        part = self.now.parts.get(self.lead)
+        if part is None or part.signed_in:
+            return
         await self.company.say(
             self.case_id,
             self.lead,
@@ -114,42 +119,43 @@ class Scene:
             self.company.let_go(self.case_id, unit)
 
 
-Play: TypeAlias = Callable[[Scene], Coroutine[Any, Any, None]]
-Merging: TypeAlias = Callable[[Scene, UUID], Coroutine[Any, Any, None]]
+Play: TypeAlias = Callable[[Scene], Coroutine[Any, Any, bool]]
+"""Returns whether it came off: something else may have been faster, or a date that was named has passed meanwhile."""
+Merging: TypeAlias = Callable[[Scene, UUID], Coroutine[Any, Any, bool]]
 
 
 # --- joint handling ---------------------------------------------------------------------------------------
 
 
-async def joint_by_hub(scene: Scene) -> None:
+async def joint_by_hub(scene: Scene) -> bool:
     await scene.sign_in()
-    await scene.join(scene.company.another(scene.case_id))
+    return await scene.join(scene.company.another(scene.case_id))
 
 
-async def co_handler_released(scene: Scene) -> None:
+async def co_handler_released(scene: Scene) -> bool:
     helper = scene.company.another(scene.case_id)
     with scene.held_back(helper):
         await scene.sign_in()
-        if await scene.join(helper):
-            await scene.dispatched("release", {"unit": helper, "reason": "不再需要协办。"})
+        release = {"unit": helper, "reason": "不再需要协办。"}
+        return await scene.join(helper) and await scene.dispatched("release", release)
 
 
-async def transferred(scene: Scene) -> None:
+async def transferred(scene: Scene) -> bool:
     """The lead's place goes to another unit, which acts by itself."""
     await scene.sign_in()
     other = scene.company.another(scene.case_id)
-    await scene.dispatched("transfer", {"to": other, "reason": "管辖范围调整，转由该单位办理。"})
+    return await scene.dispatched("transfer", {"to": other, "reason": "管辖范围调整，转由该单位办理。"})
 
 
-async def lead_changed(scene: Scene) -> None:
+async def lead_changed(scene: Scene) -> bool:
     other = scene.company.another(scene.case_id)
     with scene.held_back(other):
         await scene.sign_in()
-        if await scene.join(other):
-            await scene.dispatched("lead", {"unit": other, "reason": "主要责任在该单位，变更牵头。"})
+        change = {"unit": other, "reason": "主要责任在该单位，变更牵头。"}
+        return await scene.join(other) and await scene.dispatched("lead", change)
 
 
-async def co_handler_refuses(scene: Scene) -> None:
+async def co_handler_refuses(scene: Scene) -> bool:
     """While its refusal is argued the lead signs in as if nothing were; then the hub brings in another.
 
     Where the case was refused before, this is the second time: the hub designates.
@@ -157,15 +163,14 @@ async def co_handler_refuses(scene: Scene) -> None:
     helper = scene.company.another(scene.case_id)
     with scene.held_back(helper):
         if not await scene.join(helper) or not await scene.company.refuse(scene.case_id, helper):
-            return
+            return False
         await scene.sign_in()
         other = scene.company.another(scene.case_id)
         if scene.now.stage is Stage.CONSULTATION:
             designation = {"reason": "经会商，指定这些单位办理。", "units": [scene.lead, other]}
-            await scene.dispatched("dispatch", designation)
-        else:
-            ruling = {"unit": helper, "upheld": True, "reason": "退单理由成立，改派。", "units": [other]}
-            await scene.dispatched("rule-on-refusal", ruling)
+            return await scene.dispatched("dispatch", designation)
+        ruling = {"unit": helper, "upheld": True, "reason": "退单理由成立，改派。", "units": [other]}
+        return await scene.dispatched("rule-on-refusal", ruling)
 
 
 # --- time -------------------------------------------------------------------------------------------------
@@ -183,40 +188,50 @@ async def _asked(
     return True
 
 
-async def extension_approved(scene: Scene) -> None:
-    await _asked(scene, RequestKind.EXTENSION, {"approved": True, "reason": "情况属实，同意延期。"}, share=0.5)
+async def extension_approved(scene: Scene) -> bool:
+    return await _asked(scene, RequestKind.EXTENSION, {"approved": True, "reason": "情况属实，同意延期。"}, share=0.5)
 
 
-async def extension_not_approved(scene: Scene) -> None:
-    await _asked(scene, RequestKind.EXTENSION, {"approved": False, "reason": "理由不充分，请按期办结。"}, share=1)
+async def extension_not_approved(scene: Scene) -> bool:
+    return await _asked(
+        scene, RequestKind.EXTENSION, {"approved": False, "reason": "理由不充分，请按期办结。"}, share=1
+    )
 
 
-async def suspended(scene: Scene) -> None:
-    if await _asked(scene, RequestKind.SUSPENSION, SUSPENDED, pause=PAUSE):
-        await scene.after(f.CaseResumed)
+async def suspended(scene: Scene) -> bool:
+    for pause in PAUSES:
+        if await _asked(scene, RequestKind.SUSPENSION, SUSPENDED, pause=pause):
+            await scene.after(f.CaseResumed)
+            return True
+    return False
 
 
-async def resumed_by_order(scene: Scene) -> None:
-    if await _asked(scene, RequestKind.SUSPENSION, SUSPENDED, pause=timedelta(days=30)):
-        await scene.ask("resume", {"reason": "配件已到货，恢复办理。"})
-        await scene.after(f.CaseResumed)
+async def resumed_by_order(scene: Scene) -> bool:
+    if not await _asked(scene, RequestKind.SUSPENSION, SUSPENDED, pause=timedelta(days=30)):
+        return False
+    ordered = await scene.ask("resume", {"reason": "配件已到货，恢复办理。"})
+    await scene.after(f.CaseResumed)
+    return ordered
 
 
-async def understanding(scene: Scene) -> None:
+async def understanding(scene: Scene) -> bool:
     await scene.sign_in()
-    now = datetime.now(UTC)
-    body = {
-        "case_list": CaseList.UNDERSTANDING.value,
-        "reason": "目前不具备实施条件。",
-        "explanation": EXPLANATION,
-        "explained_at": (now - timedelta(minutes=5)).isoformat(),
-        "review_at": (now + PAUSE).isoformat(),
-    }
-    if await scene.ask("list", body):
-        await scene.after(f.CaseResumed)
+    for pause in PAUSES:
+        now = datetime.now(UTC)
+        body = {
+            "case_list": CaseList.UNDERSTANDING.value,
+            "reason": "目前不具备实施条件。",
+            "explanation": EXPLANATION,
+            "explained_at": (now - timedelta(minutes=5)).isoformat(),
+            "review_at": (now + pause).isoformat(),
+        }
+        if await scene.ask("list", body):
+            await scene.after(f.CaseResumed)
+            return True
+    return False
 
 
-async def phased(scene: Scene) -> None:
+async def phased(scene: Scene) -> bool:
     """The lead reports its milestones when the scene has ended, before it finishes."""
     await scene.sign_in()
     now = datetime.now(UTC)
@@ -225,56 +240,62 @@ async def phased(scene: Scene) -> None:
         for number, title in enumerate(("完成现场勘测和方案", "完成施工和验收"), start=1)
     ]
     body = {"case_list": CaseList.PHASED.value, "reason": "须分阶段实施。", "milestones": steps}
-    if await scene.ask("list", body):
-        await scene.after(f.CaseListed)
+    if not await scene.ask("list", body):
+        return False
+    await scene.after(f.CaseListed)
+    return True
 
 
 # --- what is said about a case -----------------------------------------------------------------------------
 
 
-async def supervised(scene: Scene) -> None:
+async def supervised(scene: Scene) -> bool:
     """It ends when the unit has finished."""
     await scene.sign_in()
-    await scene.ask("supervise", {"reason": "群众反映强烈，列入督办。"})
+    return await scene.ask("supervise", {"reason": "群众反映强烈，列入督办。"})
 
 
-async def supervision_lifted(scene: Scene) -> None:
+async def supervision_lifted(scene: Scene) -> bool:
     await scene.sign_in()
-    if await scene.ask("supervise", {"unit": scene.lead, "reason": "进展缓慢，列入督办。"}):
-        await scene.ask("end-supervision", {"unit": scene.lead, "reason": "整改到位，解除督办。"})
+    beginning = {"unit": scene.lead, "reason": "进展缓慢，列入督办。"}
+    end = {"unit": scene.lead, "reason": "整改到位，解除督办。"}
+    return await scene.ask("supervise", beginning) and await scene.ask("end-supervision", end)
 
 
-async def raised(scene: Scene) -> None:
+async def raised(scene: Scene) -> bool:
     body = {"urgency": Urgency.URGENT.value, "reason": "影响范围扩大。"}
-    await scene.ask("priority", body, who=scene.matter.whistle_blower)
+    return await scene.ask("priority", body, who=scene.matter.whistle_blower)
 
 
-async def corrected(scene: Scene) -> None:
+async def corrected(scene: Scene) -> bool:
     body = {"address": f"{scene.matter.address}（西侧）", "reason": "现场核对后更正地址。"}
-    await scene.ask("correct", body, who=scene.matter.whistle_blower)
+    return await scene.ask("correct", body, who=scene.matter.whistle_blower)
 
 
-async def commented(scene: Scene) -> None:
+async def commented(scene: Scene) -> bool:
     await scene.ask("comment", {"text": "居民希望周末上门。"}, who=scene.matter.whistle_blower)
     await scene.sign_in()
-    await scene.say(f.ReportCommented(text="已与物业约定周六上午入户。"), f.CaseCommented)
+    return await scene.say(f.ReportCommented(text="已与物业约定周六上午入户。"), f.CaseCommented)
 
 
-async def withdrawn(scene: Scene) -> None:
+async def withdrawn(scene: Scene) -> bool:
     """By the whistle-blower, while nobody has signed in."""
-    if await scene.ask("withdraw", {"reason": "问题已自行解决。"}, who=scene.matter.whistle_blower):
-        await scene.after(f.CaseWithdrawn)
+    if not await scene.ask("withdraw", {"reason": "问题已自行解决。"}, who=scene.matter.whistle_blower):
+        return False
+    await scene.after(f.CaseWithdrawn)
+    return True
 
 
 # --- duplicates ---------------------------------------------------------------------------------------------
 
 
-async def merged(scene: Scene, into: UUID) -> None:
+async def merged(scene: Scene, into: UUID) -> bool:
     """It is proposed, the hub merges, and it waits for the other's answer."""
-    if await _proposed(scene, into) and await scene.ask(
-        "merge", {"into": str(into), "reason": "同一地点同一问题，合并办理。"}
-    ):
-        await scene.after(f.CaseMerged)
+    body = {"into": str(into), "reason": "同一地点同一问题，合并办理。"}
+    if not await _proposed(scene, into) or not await scene.ask("merge", body):
+        return False
+    await scene.after(f.CaseMerged)
+    return True
 
 
 async def _proposed(scene: Scene, into: UUID) -> bool:
@@ -291,11 +312,14 @@ async def _proposed(scene: Scene, into: UUID) -> bool:
     return any(shows(task.result()) for task in done)
 
 
-async def unmerged(scene: Scene, into: UUID) -> None:
+async def unmerged(scene: Scene, into: UUID) -> bool:
     """It turns out to be another matter: it is dispatched again."""
-    await merged(scene, into)
-    if await scene.ask("unmerge", {"reason": "经核对不是同一问题，撤销并案。"}):
-        await scene.after(f.CaseUnmerged)
+    if not await merged(scene, into):
+        return False
+    if not await scene.ask("unmerge", {"reason": "经核对不是同一问题，撤销并案。"}):
+        return False
+    await scene.after(f.CaseUnmerged)
+    return True
 
 
 PLAYS: tuple[Play, ...] = (
@@ -317,7 +341,7 @@ PLAYS: tuple[Play, ...] = (
     commented,
     supervision_lifted,
 )
-"""In this order, over and over."""
+"""In this order, over and over; what did not come off is played again next."""
 
 
 def fits(matter: f.Matter) -> bool:

@@ -11,6 +11,8 @@ from services.feedback import main as feedback
 from services.feedback.settings import FeedbackSettings
 from services.intake import main as intake
 from services.router import api as router
+from services.router.callback_api import callback_routes
+from services.router.settings import RouterSettings
 from services.router.setup_api import setup_routes
 from services.sla import main as sla
 from shared.runtime.admin import admin_routes
@@ -58,3 +60,4 @@ def described(name: str, add: Callable[[FastAPI, Running[Any]], None]) -> dict[s
 def _router(app: FastAPI, running: Running[Any]) -> None:
     router.routes(app, running, cast(Any, None))
     setup_routes(app, running, Setup())
+    callback_routes(app, running, RouterSettings.model_construct())

@@ -31,6 +31,7 @@ class Fault(StrEnum):
 
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
+    DENIED = "denied"  # it does not know us, or our signature: true of all replies
     BUSY = "busy"
     BROKEN = "broken"
     REFUSED = "refused"
@@ -104,6 +105,8 @@ class Endpoint:
         wait = _seconds(answer.headers.get("retry-after"), self._now())
         if status in (408, 425, 429, 503):
             return Answer(Fault.BUSY, why, wait)
+        if status in (401, 403):
+            return Answer(Fault.DENIED, why, wait)
         if status >= 500:
             return Answer(Fault.BROKEN, why, wait)
         return Answer(Fault.REFUSED, why)

@@ -53,4 +53,4 @@ async def test_it_takes_what_is_ours_once() -> None:
 async def test_it_takes_nothing_else(wrong: Any) -> None:
     receiver = Receiver()
     answer = await endpoint(receiver, **wrong).post("id-1", b"{}")
-    assert (answer.fault, answer.why, receiver.handled) == (Fault.REFUSED, "HTTP 401", [])
+    assert (answer.fault, answer.why, receiver.handled) == (Fault.DENIED, "HTTP 401", [])

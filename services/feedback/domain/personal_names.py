@@ -23,6 +23,7 @@ from services.feedback.domain.surnames import (
 )
 
 _HAN = r"[\u4e00-\u9fff\u3400-\u4dbf]"
+_AND = "、和与及跟"
 _PLACES = tuple("镇乡村街路区县市湾港")
 _APART = " \t\u3000.·•・*_-—"
 """What may be put between the characters of a name to disguise it."""
@@ -37,11 +38,11 @@ _CUE = re.compile(rf"(?:{_any_of([*CUES, *SURE_CUES])})")
 _SURE = re.compile(rf"(?:{_any_of(SURE_CUES)})$")
 _SET_OFF = re.compile(r"(?:姓名|名字)?[\s:是为叫,，(（「“\"'-]{0,4}")
 _SIGN = re.compile(r"[:是为叫(（「“\"]")
-_FOLLOWED = re.compile(rf"(?:{_any_of([*FOLLOWING, *TITLES])})")
+_FOLLOWED = re.compile(rf"(?:{_any_of([*FOLLOWING, *TITLES])}|[两二三四五六七八九十几]人)")
 _FOREIGN = re.compile(rf"{_HAN}{{2,8}}(?:[·•・]{_HAN}{{1,8}}){{1,3}}")
 _SEX = re.compile(r"\s{0,2}[,，、(（\s]\s{0,2}[男女](?![儿朋士生孩子])|\s{0,2}[,，、(（\s]?\s{0,2}[0-9]{1,3}周?岁")
 _VERB = re.compile(
-    r"\s{0,2}[,，]?\s{0,2}(?:反映|多次|来电|投诉|举报|反馈|致电|声称|表示|家住|家中|住在|居住|现住|本人|身份证|电话|手机|的电话|的手机|微信|"
+    r"\s{0,2}[,，]?\s{0,2}(?:[(（]\s{0,2}身份证|[两二三四五六七八九十几0-9]{1,2}人(?!民|员)|反映|多次|来电|投诉|举报|反馈|致电|声称|表示|家住|家中|住在|居住|现住|本人|身份证|电话|手机|的电话|的手机|微信|"
     r"夫妇|夫妻|一家|等人|出生|诉求|咨询|求助|私自|擅自|长期|每天)"
 )
 _SURNAMED = re.compile(rf"姓(?P<name>{_HAN})(?=的|,|，|。|先|女|$|\s)")
@@ -61,6 +62,7 @@ def find_names(shadow: Shadow, numbers: Iterable[Found]) -> list[Found]:
             if match["name"] not in "某名氏"
         ),
     ]
+    found += _beside(shadow.plain, found)
     return [*found, *_again(shadow.plain, found)]
 
 
@@ -97,7 +99,12 @@ def _by_what_follows(shadow: Shadow) -> Iterator[Found]:
             start = _start_of_name(text, end, alone=False)
             if start is None or text[start : start + 2] in WORDS:
                 continue
-            if not sentence_begins or start == 0 or not _is_han(text[start - 1]) or text[start - 1] in "由是叫为经据":
+            if (
+                not sentence_begins
+                or start == 0
+                or not _is_han(text[start - 1])
+                or text[start - 1] in "由是叫为经据和与及跟"
+            ):
                 yield Found(start, end, Kind.NAME)
 
 
@@ -191,6 +198,23 @@ def _left_of(text: str, place: int) -> int:
     while place > floor and text[place - 1] in _APART:
         place -= 1
     return place
+
+
+def _beside(text: str, found: Iterable[Found]) -> list[Found]:
+    """张伟、李娜和王芳: names in a list with one that was found, from one to the next."""
+    known = {(one.start, one.end) for one in found}
+    waiting, more = list(known), []
+    while waiting:
+        start, end = waiting.pop()
+        left, right = text[start - 1 : start], text[end : end + 1]
+        before = _start_of_name(text, start - 1, alone=False) if left and left in _AND else None
+        after = _end_of_name(text, end + 1, sure=False, set_off=True) if right and right in _AND else None
+        for place in ((before, start - 1), (end + 1, after)):
+            if place[0] is not None and place[1] is not None and (place[0], place[1]) not in known:
+                known.add((place[0], place[1]))
+                waiting.append((place[0], place[1]))
+                more.append(Found(place[0], place[1], Kind.NAME))
+    return more
 
 
 def _again(text: str, found: Iterable[Found]) -> Iterator[Found]:

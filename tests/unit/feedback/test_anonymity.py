@@ -215,6 +215,9 @@ def test_hidden_pieces_in_sentences_of_many_kinds() -> None:
         ("生于1980年3月2日，低保户", "生于（日期略），低保户"),
         ("联系人：阿依古丽·买买提，", "联系人：某某，"),
         ("他姓王的", "他姓某的"),
+        ("王建国、李秀英和张伟三人反映", "某某、某某和某某三人反映"),
+        ("王建国（身份证尾号略）", "某某（身份证尾号略）"),
+        ("邮箱zhangsan#qq.com", "邮箱（邮箱略）"),
     ],
 )
 def test_what_is_shown_instead(text: str, shown: str) -> None:

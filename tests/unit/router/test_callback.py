@@ -189,6 +189,7 @@ TROUBLE: list[list[httpx.Response | Exception]] = [
     [httpx.ReadTimeout("slow")],
     [httpx.ConnectError("refused"), httpx.RemoteProtocolError("cut off")],
     [httpx.Response(422), httpx.Response(400)],
+    [httpx.Response(401)] * 10 + [httpx.Response(403)] * 3,
     [httpx.Response(307, headers={"location": "https://elsewhere.example/"})],
 ]
 
@@ -201,7 +202,7 @@ async def test_whatever_is_wrong_for_a_while_it_is_tried_again_and_stays_in_orde
     await place.closes("HA-1", A)
     await place.closes("HA-2", other)
     place.hotline.answers["HA-1"] = list(trouble)
-    await place.settles(300)
+    await place.settles(900)
     assert (place.hotline.took("HA-1"), place.hotline.took("HA-2")) == (STEPS, STEPS)
     assert {request.url.host for request in place.hotline.requests} == {"12345.example"}, "redirects are not followed"
     assert place.replies.kept[shard_of(A)] == len(place.router.store.tables.log[shard_of(A)])
