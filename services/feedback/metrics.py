@@ -16,6 +16,16 @@ RATINGS = Counter("chuishao_feedback_ratings_total", "Ratings (评单) of units 
 RESIDENT_ANSWERS = Counter(
     "chuishao_feedback_resident_answers_total", "Residents' answers stated, by satisfaction.", ["satisfaction"]
 )
+RESIDENTS_ASKED = Counter("chuishao_feedback_residents_asked_total", "Residents asked the three questions by a link.")
+SAMPLES = Counter(
+    "chuishao_feedback_samples_total", "Samples (抽查) by what became of them: drawn, passed, failed.", ["outcome"]
+)
+EXCLUSIONS = Counter(
+    "chuishao_feedback_exclusions_total", "Exclusions (剔除): asked for, approved, turned down.", ["outcome"]
+)
+BOARD_ENTRIES = Counter(
+    "chuishao_feedback_board_entries_total", "Entries of the public board: published, withheld.", ["outcome"]
+)
 CONCLUSIONS = Counter("chuishao_feedback_conclusions_total", "Verdicts stated: close or reopen.", ["verdict"])
 
 
@@ -30,4 +40,18 @@ def count(envelope: Envelope) -> Sequence[Message]:
             RESIDENT_ANSWERS.labels(satisfaction.value).inc()
         case f.FeedbackConcluded(close=close):
             CONCLUSIONS.labels("close" if close else "reopen").inc()
+        case f.FeedbackResidentAsked():
+            RESIDENTS_ASKED.inc()
+        case f.FeedbackSampled():
+            SAMPLES.labels("drawn").inc()
+        case f.FeedbackSampleChecked(passed=passed):
+            SAMPLES.labels("passed" if passed else "failed").inc()
+        case f.FeedbackExclusionAsked():
+            EXCLUSIONS.labels("asked").inc()
+        case f.FeedbackExclusionRuled(approved=approved):
+            EXCLUSIONS.labels("approved" if approved else "turned_down").inc()
+        case f.FeedbackPublished():
+            BOARD_ENTRIES.labels("published").inc()
+        case f.FeedbackWithheld():
+            BOARD_ENTRIES.labels("withheld").inc()
     return ()

@@ -46,7 +46,10 @@ class Exclusion(Value):
 
 
 class Judged(Value):
-    """The words on one case. `silent`: rounds whose verdict was given without the resident's, and when."""
+    """The words on one case. `silent`: rounds whose verdict was given without the resident's, and when.
+
+    Of several samples of a case the first counts, and the first that was checked: what is counted stays.
+    """
 
     rated: tuple[RatedUnit, ...] = ()
     answers: tuple[RoundAnswer, ...] = ()
@@ -77,8 +80,10 @@ def judged(before: Judged, fact: f.Fact, at: datetime) -> Judged:
             silent = ((fact.round, at),) if fact.resident_silent else ()
             return before.model_copy(update={"rated": (*before.rated, *unrated), "silent": (*before.silent, *silent)})
         case f.FeedbackSampled():
-            return before.model_copy(update={"sampled_at": at, "sample_checked_at": None, "sample_passed": None})
+            return before if before.sampled_at is not None else before.model_copy(update={"sampled_at": at})
         case f.FeedbackSampleChecked():
+            if before.sample_checked_at is not None:
+                return before
             return before.model_copy(update={"sample_checked_at": at, "sample_passed": fact.passed})
         case f.FeedbackExclusionAsked():
             return before.model_copy(update={"exclusions": (*before.exclusions, _asked(fact, at))})

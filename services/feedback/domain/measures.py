@@ -4,7 +4,6 @@ A moment counts in the period it lies in. Rows may come in any order and in any 
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from datetime import datetime
 from operator import add
 from typing import NamedTuple, TypeVar
 
@@ -57,6 +56,7 @@ class Group(NamedTuple):
     _SILENT,
 ) = range(23)
 _NOTHING = [0] * 23
+_NO_CASE = [0] * 10
 
 _NONE: frozenset[Measure] = frozenset()
 
@@ -318,23 +318,35 @@ def _tally(counts: list[int], *, duty: bool) -> Tally:
 def _of_case(whole: Whole, period: Period) -> list[int]:
     """In the order of `CaseTally`. A case is open that has been received and has not ended by the period's end."""
     start, end = period.start, period.end
-
-    def within(at: datetime | None) -> int:
-        return int(at is not None and start <= at < end)
-
-    over = any(at is not None and at < end for at in (whole.declined_at, whole.withdrawn_at, whole.merged_at))
-    closings = sum(at < end for at in whole.closings)
-    reopenings = sum(at < end for at in whole.reopenings)
-    checked = within(whole.sample_checked_at)
+    if whole.received_at >= end:
+        return _NO_CASE
+    closed = reopened = 0  # in the period
+    is_closed = 0  # how many more closings than reopenings there were by its end
+    for at in whole.closings:
+        if at < end:
+            is_closed += 1
+            closed += at >= start
+    for at in whole.reopenings:
+        if at < end:
+            is_closed -= 1
+            reopened += at >= start
+    declined, withdrawn, merged = whole.declined_at, whole.withdrawn_at, whole.merged_at
+    over = (
+        (declined is not None and declined < end)
+        or (withdrawn is not None and withdrawn < end)
+        or (merged is not None and merged < end)
+    )
+    sampled, checked = whole.sampled_at, whole.sample_checked_at
+    looked_at = checked is not None and start <= checked < end
     return [
-        within(whole.received_at),
-        within(whole.declined_at),
-        within(whole.withdrawn_at),
-        within(whole.merged_at),
-        sum(within(at) for at in whole.closings),
-        sum(within(at) for at in whole.reopenings),
-        int(whole.received_at < end and not over and closings <= reopenings),
-        within(whole.sampled_at),
-        checked,
-        int(checked and whole.sample_passed is False),
+        int(whole.received_at >= start),
+        int(declined is not None and start <= declined < end),
+        int(withdrawn is not None and start <= withdrawn < end),
+        int(merged is not None and start <= merged < end),
+        closed,
+        reopened,
+        int(not over and is_closed <= 0),
+        int(sampled is not None and start <= sampled < end),
+        int(looked_at),
+        int(looked_at and whole.sample_passed is False),
     ]

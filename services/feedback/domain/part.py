@@ -92,7 +92,7 @@ class Whole:
     """A case as a whole, for what is counted by the case and not by the unit. `level` None = not dispatched yet.
 
     `closings` and `reopenings` are all there were, in order, and stand for good: the figures are made of them.
-    `closed_at` is None while the case is open again, `reopened_at` the last reopening.
+    `closed_at` is None while the case is open again, `reopened_at` the last reopening. Of samples the first counts.
     """
 
     case_id: UUID

@@ -14,7 +14,7 @@ import pytest
 from deploy.demo import cast as acting
 from deploy.demo.cast import Cast
 from deploy.demo.people import Habit, Habits
-from deploy.demo.scenes import PLAYS, Play, co_handler_refuses, suspended
+from deploy.demo.scenes import PLAYS, Play, Scene, co_handler_refuses, suspended
 from services.router.api import DOORWAYS
 from services.router.domain.case import Case
 from services.router.main import with_district
@@ -217,6 +217,34 @@ async def test_who_refused_before_the_scene_began_is_ruled_on_by_the_hub() -> No
     world.slow = lambda topic: topic == f"assignments.{MARKET}" and world.router.stage is Stage.DISPATCHED
     world.router.open(FOR_SHOPS)
     await world.goes_on(lambda: is_handled(world))
+
+
+async def test_a_scene_that_did_not_come_off_is_played_again_on_the_next_case() -> None:
+    played: list[str] = []
+
+    async def first(_: Scene) -> bool:
+        played.append("first")
+        return len(played) > 1
+
+    async def second(_: Scene) -> bool:
+        played.append("second")
+        return True
+
+    plays: deque[Play] = deque((first, second))
+    for _ in range(3):
+        world = World(1, (), Habits(case_has_a_scene=Habit(1)))
+        world.cast._plays = plays  # it goes on where it was
+        world.router.open(FOR_SHOPS)
+        await world.goes_on(lambda world=world: is_handled(world))  # type: ignore[misc]
+    assert played == ["first", "first", "second"]
+
+
+def test_what_came_too_late_happens_on_the_next_occasion() -> None:
+    habit = Habit(3)
+    happened = [habit.strikes()]
+    habit.missed()
+    happened += [habit.strikes() for _ in range(5)]
+    assert happened == [True, True, False, True, False, False]
 
 
 async def test_a_case_that_stands_still_explains_itself() -> None:

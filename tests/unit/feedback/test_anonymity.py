@@ -313,5 +313,6 @@ def test_real_messages_keep_their_sense_and_lose_their_numbers(capsys: pytest.Ca
                     found.update({kind.value: count for kind, count in shown.found.items()})
                     before, after, messages = before + len(text), after + len(shown.text), messages + 1
     with capsys.disabled():
-        pass
+        said = f"{messages} texts, {found.total()} pieces {dict(found)}, {1 - after / before:.2%} of characters gone"
+        print(f"\n{said}")  # noqa: T201 - the figures are for whoever asks
     assert 1 - after / before < 0.02

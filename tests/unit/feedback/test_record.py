@@ -1,12 +1,13 @@
 """What a case's log says of each unit's part, told by hand."""
 
 from datetime import datetime
+from uuid import UUID
 
 import pytest
 
 from services.feedback.domain.part import Scores, Spell
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import ActorKind, Level, Obligation, ReworkCause, Satisfaction
+from shared.contracts.vocabulary import ActorKind, Level, Measure, Obligation, ReworkCause, Satisfaction
 from tests.unit.feedback.recording import Story, assignment
 from tests.unit.feedback.rows import EAST, MARKET, NORTH, PINES, WATER, WEST, day, late, met
 
@@ -270,3 +271,34 @@ def test_the_order_between_the_two_logs_does_not_matter() -> None:
     for at, word in words:
         after.word(at, word)
     assert (before.parts, before.whole) == (after.parts, after.whole)
+
+
+def test_of_two_samples_the_first_counts() -> None:
+    told = story().dispatched(T[1], WATER).closed(T[2])
+    for at, number, passed in ((T[3], 1, False), (T[8], 2, True)):
+        told.word(at, f.FeedbackSampled(round=number, reason=f.Reason(zh="", en="")))
+        told.word(at.replace(minute=30), f.FeedbackSampleChecked(round=number, passed=passed, actor=STAFF))
+    whole = told.whole
+    assert (whole.sampled_at, whole.sample_checked_at, whole.sample_passed) == (T[3], T[3].replace(minute=30), False)
+
+
+def test_an_exclusion_counts_once_it_is_approved() -> None:
+    told = story().dispatched(T[1], WATER, MARKET)
+    for number, approved in ((1, True), (2, False), (3, None)):
+        asked = f.FeedbackExclusionAsked(
+            exclusion=UUID(int=number),
+            round=1,
+            unit=WATER,
+            measures=(list(Measure)[number],),
+            reason="",
+            basis="",
+            actor=STAFF,
+        )
+        told.word(T[2], asked)
+        if approved is not None:
+            told.word(
+                T[3],
+                f.FeedbackExclusionRuled(exclusion=UUID(int=number), approved=approved, reason="", actor=STAFF),
+            )
+    assert told.part(WATER).excluded == {list(Measure)[1]}
+    assert told.part(MARKET).excluded == frozenset()
