@@ -11,8 +11,8 @@ demo: ## Set everything up, run the whole loop once, show it, stop again
 	@$(RUN) chuishao demo
 
 test: ## Set everything up and run all tests
-	@$(RUN) python -m pytest -m "not engines" -n logical --maxprocesses 8; plain=$$?; \
-	$(RUN) python -m pytest -m engines && exit $$plain
+	@$(RUN) python -m pytest -m "not engines" -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder; \
+	plain=$$?; $(RUN) python -m pytest -m engines --durations 15 && exit $$plain
 
 up: ## Start the local stack and keep it running
 	@$(RUN) chuishao up

@@ -5,7 +5,7 @@ and every request. `python -m services.feedback.compute ID CLAIM` reads one snap
 read and by what units are measured, all as of one moment, so the same can be made of the logs again.
 """
 
-import asyncio
+import gc
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +16,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+import uvloop
 
 from services.feedback.domain import scorecard
 from services.feedback.domain.issuing import Card, Frozen
@@ -208,4 +209,6 @@ async def main(card_id: int, claim: UUID) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(int(sys.argv[1]), UUID(sys.argv[2]))))
+    # Millions of rows come and go, none in a cycle: looking for cycles would take a fifth of the time.
+    gc.disable()
+    sys.exit(uvloop.run(main(int(sys.argv[1]), UUID(sys.argv[2]))))

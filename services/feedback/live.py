@@ -2,7 +2,8 @@
 
 Nothing here decides about a case, and nothing here is anywhere's only copy: it is all in `cases`, and is made again
 from it where Faust's own topics are gone (docs/adr/0021). What is counted is counted once: each number keeps the
-sequence of the last event that changed it, and an event that comes again is passed over.
+sequence of the last event that changed it, each trait that of the last whistle of each shard, and what comes again is
+passed over. What is told of a surge may be told again, then with the same id.
 
 `cases` → where the case stands, the panes of its units and category; its traits, keyed by trait → is it a surge?
 → `surges`.
@@ -12,8 +13,8 @@ import time
 from collections import Counter as Tally
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
 import faust
 import orjson
@@ -22,24 +23,29 @@ from faust import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.feedback import live_metrics as metrics
-from services.feedback.domain.common_traits import traits
-from services.feedback.domain.live import Of, Standing, What, counted, standing
-from services.feedback.domain.surges import Seen, Told, Watched, passed, seen, sensitivity
+from services.feedback.domain.common_traits import Trait, traits
+from services.feedback.domain.live import OPEN_STAGES, Of, Standing, What, counted, standing
+from services.feedback.domain.surges import Seen, Watched, passed, seen, sensitivity
 from services.feedback.live_settings import LiveSettings
 from services.feedback.live_values import (
     Document,
+    Sighting,
     announcement,
+    ends_at,
+    read_sighting,
     read_standing,
     read_trait,
     read_watched,
+    sighting_document,
     standing_document,
-    trait_document,
+    surge_shown,
     watched_document,
 )
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, Undecodable, decode, encode
 from shared.contracts.lifecycle import STAGES
 from shared.contracts.topics import CASES, SHARDS, SURGES
+from shared.contracts.vocabulary import SurgeKind
 from shared.runtime import logging
 from shared.runtime.kafka import connection_options
 from shared.runtime.service import release
@@ -51,6 +57,9 @@ NAME = "live"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOURS_KEPT, DAYS_KEPT = 24, 7
 LOOK_SECONDS = 5.0
+FRESH = timedelta(minutes=5)
+FORGOTTEN_AFTER = timedelta(days=180)
+"""A trait that nothing came of for so long is as good as new: what it had taught has faded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +72,27 @@ class Tables:
     watched: Any
 
 
+@dataclass(slots=True)
+class Reading:
+    """How far `cases` is read: when the last event was counted (monotonic), and how old it was then."""
+
+    counted: float = 0.0
+    age: timedelta = timedelta(0)
+
+    def note(self, stated: datetime) -> None:
+        self.counted = time.monotonic()
+        self.age = datetime.now(UTC) - stated
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether what is counted happened just now, or nothing comes at all: no past is being read."""
+        return self.age < FRESH or time.monotonic() - self.counted > LOOK_SECONDS
+
+
 def make_app(settings: LiveSettings, kafka: KafkaSettings) -> faust.App:
     """The statistics as a Faust app: two agents, four tables, a door."""
     app = faust.App(
-        "chuishao-live",
+        settings.live_app,
         broker=[f"kafka://{host}" for host in kafka.bootstrap.split(",")],
         broker_credentials=_credentials(kafka),
         datadir=str(settings.live_folder),
@@ -87,7 +113,11 @@ def _wire(app: Any, settings: LiveSettings) -> None:
     cases = app.topic(CASES, key_serializer="raw", value_serializer="raw")
     surges = app.topic(SURGES, key_serializer="raw", value_serializer="raw")
     sightings = app.topic(
-        "chuishao-live-sightings", key_serializer="raw", value_serializer="json", partitions=SHARDS, internal=True
+        f"{settings.live_app}-sightings",
+        key_serializer="raw",
+        value_serializer="json",
+        partitions=SHARDS,
+        internal=True,
     )
     panes = {"default": _nothing, "partitions": SHARDS}
     tables = Tables(
@@ -96,6 +126,7 @@ def _wire(app: Any, settings: LiveSettings) -> None:
         days=app.Table("days", **panes).tumbling(DAY, expires=DAY * (DAYS_KEPT + 1)).relative_to(_stated),
         watched=app.Table("watched", partitions=SHARDS),
     )
+    reading = Reading()
 
     @app.agent(cases, name="count")
     async def count(stream: Any) -> None:
@@ -103,9 +134,9 @@ def _wire(app: Any, settings: LiveSettings) -> None:
             envelope = _read(event.value)
             if envelope is None:
                 continue
-            for trait, whistle in count_one(tables, event.message.partition, envelope):
-                key = f"{trait.kind.value} {trait.key}"
-                await sightings.send(key=key.encode(), value=trait_document(trait, whistle))
+            reading.note(envelope.time)
+            for trait, sighting in count_one(tables, event.message.partition, envelope):
+                await sightings.send(key=trait_key(trait).encode(), value=sighting_document(trait, sighting))
 
     @app.agent(sightings, name="watch")
     async def watch(stream: Any) -> None:
@@ -115,22 +146,34 @@ def _wire(app: Any, settings: LiveSettings) -> None:
 
     @app.timer(LOOK_SECONDS)
     async def look() -> None:
-        """What has ended by time alone is looked at by the agent that owns it."""
+        """What has ended by time alone is ended by the agent that owns it, once all that happened before is read."""
         now = datetime.now(UTC)
-        for key, document in list(tables.watched.items()):
-            watched = read_watched(document)
-            if watched.surge is not None and now >= watched.surge.ends_at:
+        if reading.is_fresh and await _is_fetched(app, CASES, sightings.get_topic_name()):
+            for key in over(tables, now):
                 await sightings.send(key=key.encode(), value={"now": now.isoformat()})
         show(tables)
 
     _doors(app, tables)
 
 
+async def _is_fetched(app: Any, *topics: str) -> bool:
+    """Whether no message of these topics waits at the broker."""
+    for partition in app.consumer.assignment():
+        if partition.topic in topics:
+            end, position = app.consumer.highwater(partition), await app.consumer.position(partition)
+            if end is None or position is None or position < end:
+                return False
+    return True
+
+
 # --- counting ---------------------------------------------------------------------------------------------------
 
 
-def count_one(tables: Tables, shard: int, envelope: Envelope) -> list[tuple[Any, Seen]]:
-    """Count one event of a case, and name the traits of a case that is new. Once, however often it comes."""
+def count_one(tables: Tables, shard: int, envelope: Envelope) -> list[tuple[Trait, Sighting]]:
+    """Count one event of a case, once, however often it comes; and name the traits of a case that is new.
+
+    They are named again where the event comes again: their own tables know what they have seen.
+    """
     key, fact = str(envelope.subject), envelope.fact
     if not isinstance(fact, f.CaseFact):
         metrics.EVENTS.labels("passed over").inc()
@@ -143,18 +186,23 @@ def count_one(tables: Tables, shard: int, envelope: Envelope) -> list[tuple[Any,
             number, last = panes[name].value()
             if envelope.sequence > last:
                 panes[name] = [number + 1, envelope.sequence]
-    if envelope.sequence <= (tables.cases.get(_last_of(shard)) or 0):
+    if envelope.sequence > (tables.cases.get(_last_of(shard)) or 0):
+        tables.cases[_last_of(shard)] = envelope.sequence
+        after = standing(before, fact)
+        if after is not None:
+            _stand(tables, key, after)
+        metrics.EVENTS.labels("counted").inc()
+        metrics.BEHIND.set(max(0.0, time.time() - envelope.time.timestamp()))
+    else:
         metrics.EVENTS.labels("repeated").inc()
-        return []
-    tables.cases[_last_of(shard)] = envelope.sequence
-    after = standing(before, fact)
-    if after is not None:
-        _stand(tables, key, after)
-    metrics.EVENTS.labels("counted").inc()
-    metrics.BEHIND.set(max(0.0, time.time() - envelope.time.timestamp()))
     if not isinstance(fact, f.CaseOpened):
         return []
-    return [(trait, Seen(envelope.time, envelope.subject)) for trait in traits(fact.matter)]
+    sighting = Sighting(Seen(envelope.time, envelope.subject), fact.number, shard, envelope.sequence)
+    return [(trait, sighting) for trait in traits(fact.matter)]
+
+
+def trait_key(trait: Trait) -> str:
+    return f"{trait.kind.value} {trait.key}"
 
 
 def _last_of(shard: int) -> str:
@@ -163,7 +211,7 @@ def _last_of(shard: int) -> str:
 
 
 def _stand(tables: Tables, key: str, after: Standing) -> None:
-    """A case that is over is forgotten, so that what is kept is what is open."""
+    """A case that is over is forgotten, so that what is kept is what is open or may be opened again."""
     if STAGES[after.stage].final:
         tables.cases.pop(key, None)
     else:
@@ -174,22 +222,55 @@ def watch_one(tables: Tables, key: str, document: Document, readily: float) -> l
     """One more whistle with this trait, or a look at the clock: what is to be told of it."""
     known = tables.watched.get(key)
     if "now" in document:
-        if known is None:
-            return []
-        trait, watched = read_trait(known["trait"]), read_watched(known)
-        after, told = passed(watched, datetime.fromisoformat(document["now"]))
-    else:
-        trait, watched = read_trait(document), read_watched(known) if known is not None else Watched()
-        whistle = Seen(datetime.fromisoformat(document["at"]), UUID(document["case"]))
-        after, told = seen(watched, whistle, sensitivity(trait.kind, readily))
-    if after is not watched:
-        tables.watched[key] = watched_document(after, trait)
-    return [_told(trait, one) for one in told]
+        return _look_at(tables, key, known, datetime.fromisoformat(document["now"]))
+    trait, sighting = read_trait(document), read_sighting(document)
+    watched = read_watched(known) if known is not None else Watched()
+    if known is not None and sighting.sequence <= known["read"].get(str(sighting.shard), 0):
+        return again(known)
+    after, told = seen(watched, sighting.whistle, sensitivity(trait.kind, readily))
+    found = [announcement(trait, one) for one in told]
+    tables.watched[key] = watched_document(after, trait, known, sighting, found)
+    _tell(found)
+    return found
 
 
-def _told(trait: Any, told: Told) -> Envelope:
-    metrics.SURGES_TOLD.labels(told.change.value).inc()
-    return announcement(trait, told)
+def _look_at(tables: Tables, key: str, known: Document | None, now: datetime) -> list[Envelope]:
+    if known is None:
+        return []
+    watched, trait = read_watched(known), read_trait(known["trait"])
+    if _last_seen(known) + FORGOTTEN_AFTER <= now and watched.surge is None:
+        tables.watched.pop(key, None)
+        return []
+    after, told = passed(watched, now)
+    if not told:
+        return again(known)
+    found = [announcement(trait, one) for one in told]
+    tables.watched[key] = watched_document(after, trait, known, None, found)
+    _tell(found)
+    return found
+
+
+def again(known: Document) -> list[Envelope]:
+    """What was told last: the message that told it may be lost where this one comes again. It has the same id."""
+    return [decode(told.encode()) for told in known["told"]]
+
+
+def over(tables: Tables, now: datetime) -> list[str]:
+    """The traits whose surge has ended by now, and those to be forgotten."""
+    return [
+        key
+        for key, document in list(tables.watched.items())
+        if (ends_at(document) or _last_seen(document) + FORGOTTEN_AFTER) <= now
+    ]
+
+
+def _last_seen(document: Document) -> datetime:
+    return datetime.fromisoformat(document["last"])
+
+
+def _tell(found: list[Envelope]) -> None:
+    for told in found:
+        metrics.SURGES_TOLD.labels(told.fact.NAME).inc()
 
 
 def _read(value: bytes | None) -> Envelope | None:
@@ -209,7 +290,13 @@ def _nothing() -> list[int]:
 
 def _stated(event: Any) -> float:
     """When the event was stated: its pane, however late it is read."""
-    return datetime.fromisoformat(orjson.loads(event.value)["time"]).timestamp()
+    return _time_in(event.value)
+
+
+@lru_cache(maxsize=1)
+def _time_in(value: bytes) -> float:
+    """Asked for each number that an event changes."""
+    return datetime.fromisoformat(orjson.loads(value)["time"]).timestamp()
 
 
 # --- what is seen of it -----------------------------------------------------------------------------------------
@@ -217,20 +304,16 @@ def _stated(event: Any) -> float:
 
 def numbers(tables: Tables) -> Document:
     """The panes added up: the last 24 hours and 7 days, what is open by unit and category, the surges that last."""
-    standings = [read_standing(document) for document in list(tables.cases.values()) if isinstance(document, dict)]
-    being = [one for one in standings if one.is_open]
-    surges = [document for document in list(tables.watched.values()) if document["surge"] is not None]
+    being = [one for one in list(tables.cases.values()) if isinstance(one, dict) and one["stage"] in OPEN_STAGES]
+    lasting = [document for document in list(tables.watched.values()) if document["surge"] is not None]
     return {
         "hours": _summed(tables.hours, HOUR * HOURS_KEPT),
         "days": _summed(tables.days, DAY * DAYS_KEPT),
         "open": {
-            "units": dict(Tally(unit for one in being for unit in one.units)),
-            "categories": dict(Tally(one.category for one in being)),
+            "units": dict(Tally(unit for one in being for unit in one["units"])),
+            "categories": dict(Tally(one["category"] for one in being)),
         },
-        "surges": [
-            {**document["trait"], **{name: document["surge"][name] for name in ("since", "usual_per_day", "cases")}}
-            for document in surges
-        ],
+        "surges": sorted(map(surge_shown, lasting), key=lambda one: (-one["count"], one["since"], one["shown"])),
     }
 
 
@@ -247,8 +330,9 @@ def _summed(panes: Any, back: timedelta) -> Document:
 
 
 def show(tables: Tables) -> None:
-    """The same numbers for Prometheus."""
+    """The same numbers for Prometheus. What is no more is not shown with its last number."""
     found = numbers(tables)
+    metrics.PANES.clear()
     for of, rows in found["hours"].items():
         for key, row in rows.items():
             for what, number in row.items():
@@ -256,8 +340,9 @@ def show(tables: Tables) -> None:
     metrics.OPEN.clear()
     for unit, number in found["open"]["units"].items():
         metrics.OPEN.labels(unit).set(number)
-    for kind, number in Tally(one["kind"] for one in found["surges"]).items():
-        metrics.SURGES.labels(kind).set(number)
+    lasting = Tally(one["kind"] for one in found["surges"])
+    for kind in SurgeKind:
+        metrics.SURGES.labels(kind.value).set(lasting[kind.value])
 
 
 def _doors(app: Any, tables: Tables) -> None:

@@ -10,5 +10,5 @@ PANES = Gauge(
     ["of", "key", "what"],
 )
 SURGES = Gauge("chuishao_live_surges", "Surges (诉求激增) that last, by what their cases have in common.", ["kind"])
-SURGES_TOLD = Counter("chuishao_live_surges_told_total", "Surges told, by change: began, grew, ended.", ["change"])
+SURGES_TOLD = Counter("chuishao_live_surges_told_total", "Surges told, by the fact that tells it.", ["fact"])
 BEHIND = Gauge("chuishao_live_behind_seconds", "How old the last event was when it was counted.")

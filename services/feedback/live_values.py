@@ -1,20 +1,22 @@
 """The live statistics' values as they lie in Faust's tables and topics: JSON, and back."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
 from services.feedback.domain.common_traits import Trait
 from services.feedback.domain.live import Standing
 from services.feedback.domain.surges import Change, Seen, Surge, Told, Watched
 from shared.contracts import facts as f
-from shared.contracts.envelope import Envelope
+from shared.contracts.envelope import Envelope, encode
 from shared.contracts.vocabulary import Stage, SurgeKind
 
 Document: TypeAlias = dict[str, Any]
 
 SOURCE = "/chuishao/live"
 MOST_CASES = 50
+MOST_SHOWN = 5
 _SURGES = UUID("5e1b4d0c-3a86-4a0e-9a0c-5c7f0b9f7d11")
 
 
@@ -26,31 +28,81 @@ def read_standing(document: Document) -> Standing:
     return Standing(Stage(document["stage"]), document["category"], tuple(document["units"]))
 
 
-def trait_document(trait: Trait, whistle: Seen) -> Document:
-    return {
-        "kind": trait.kind.value,
-        "key": trait.key,
-        "shown": trait.shown,
-        "region": trait.region,
-        "at": whistle.at.isoformat(),
-        "case": str(whistle.case_id),
+class Sighting(NamedTuple):
+    """A whistle that has a trait, its case's number, and where in `cases` it stands."""
+
+    whistle: Seen
+    number: str
+    shard: int
+    sequence: int
+
+
+def sighting_document(trait: Trait, sighting: Sighting) -> Document:
+    return _trait_document(trait) | {
+        "at": sighting.whistle.at.isoformat(),
+        "case": str(sighting.whistle.case_id),
+        "number": sighting.number,
+        "shard": sighting.shard,
+        "sequence": sighting.sequence,
     }
+
+
+def read_sighting(document: Document) -> Sighting:
+    whistle = Seen(datetime.fromisoformat(document["at"]), UUID(document["case"]))
+    return Sighting(whistle, document["number"], document["shard"], document["sequence"])
+
+
+def _trait_document(trait: Trait) -> Document:
+    return {"kind": trait.kind.value, "key": trait.key, "shown": trait.shown, "region": trait.region}
 
 
 def read_trait(document: Document) -> Trait:
     return Trait(SurgeKind(document["kind"]), document["key"], document["shown"], document["region"])
 
 
-def watched_document(watched: Watched, trait: Trait) -> Document:
+def watched_document(
+    watched: Watched, trait: Trait, before: Document | None, sighting: Sighting | None, told: Sequence[Envelope]
+) -> Document:
+    """`read`: the sequence of the last whistle of each shard; `told`: what was told last; `numbers`: of its cases."""
     surge = watched.surge
+    read, numbers = (before["read"], before["numbers"]) if before else ({}, {})
+    last = before["last"] if before else ""
+    if sighting is not None:
+        read = read | {str(sighting.shard): sighting.sequence}
+        numbers = numbers | {str(sighting.whistle.case_id): sighting.number}
+        at = sighting.whistle.at
+        last = max(at, datetime.fromisoformat(last)).isoformat() if last else at.isoformat()
+    kept = {str(one.case_id) for one in watched.recent} if surge is None else set(map(str, surge.cases[:MOST_SHOWN]))
     return {
-        "trait": {"kind": trait.kind.value, "key": trait.key, "shown": trait.shown, "region": trait.region},
+        "trait": _trait_document(trait),
         "recent": [[one.at.isoformat(), str(one.case_id)] for one in watched.recent],
         "learnt": watched.learnt,
         "days": watched.days,
         "learnt_until": watched.learnt_until.isoformat() if watched.learnt_until else None,
         "surge": None if surge is None else _surge_document(surge),
+        "read": read,
+        "last": last,
+        "numbers": {case: number for case, number in numbers.items() if case in kept},
+        "told": [encode(one).decode() for one in told] or (before["told"] if before else []),
     }
+
+
+def surge_shown(document: Document) -> Document:
+    """A surge that lasts, as the board shows it: `cases` = the first of them, id and number."""
+    surge, numbers = document["surge"], document["numbers"]
+    first = surge["cases"][:MOST_SHOWN]
+    return document["trait"] | {
+        "since": surge["since"],
+        "usual_per_day": round(surge["usual_per_day"], 3),
+        "count": len(surge["cases"]),
+        "cases": [{"case_id": case, "number": numbers.get(case)} for case in first],
+    }
+
+
+def ends_at(document: Document) -> datetime | None:
+    """When the surge of this trait is over, if nothing new comes; none where there is none."""
+    surge = document["surge"]
+    return None if surge is None else _read_surge(surge).ends_at
 
 
 def read_watched(document: Document) -> Watched:

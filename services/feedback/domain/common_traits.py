@@ -10,7 +10,13 @@ from shared.contracts.vocabulary import SurgeKind
 STREET_DIGITS = 9
 """A street's code: the district's six digits and three of its own. A community's begins with its street's."""
 
-_DOOR = re.compile(r"[0-9一二三四五六七八九十百]+\s*(?:号楼|栋|幢|座|单元|室|层|楼|户|号|#).*$")
+_NUMBER = r"[甲乙丙丁]?[0-9一二三四五六七八九十百]+"
+_DOOR = re.compile(
+    rf"{_NUMBER}\s*(?:号楼|栋|幢|座|单元|室|层|楼|户|号(?![院线路街门桥])|\#).*$"
+    r"|[A-Za-z]\s*(?:栋|幢|座).*$"
+    r"|[0-9]+(?:\s*[-—–－]\s*[0-9]+)+.*$"
+)
+"""From the first number of a house on. 十号院, 五号线 are names of a place."""
 _NOISE = re.compile(r"[\s,，。.、;；:：()（）\-—]+")
 
 
@@ -24,13 +30,16 @@ class Trait(NamedTuple):
 
 
 def traits(matter: Matter) -> tuple[Trait, ...]:
-    """What this matter may have in common with others. A place ends before the house: a compound is one place."""
+    """What this matter may have in common with others. A place ends before the house: a compound is one place.
+
+    Of a confidential matter only its category: where it is and who it is about is told nobody.
+    """
     found = []
     place = _plain(_DOOR.sub("", normalize("NFKC", matter.address)))
-    if place:
+    if place and not matter.confidential:
         found.append(Trait(SurgeKind.PLACE, f"{matter.region} {place}", place, matter.region))
     respondent = _plain(normalize("NFKC", matter.respondent or ""))
-    if respondent:
+    if respondent and not matter.confidential:
         found.append(Trait(SurgeKind.RESPONDENT, respondent, respondent, ""))
     if matter.category:
         street = matter.region[:STREET_DIGITS]

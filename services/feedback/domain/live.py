@@ -9,9 +9,14 @@ from typing import NamedTuple
 
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import STAGES
-from shared.contracts.vocabulary import ReworkCause, Stage
+from shared.contracts.vocabulary import Obligation, ReworkCause, Stage
 
 NO_CATEGORY = "其他"
+OPEN_STAGES = frozenset(stage for stage in Stage if not STAGES[stage].final and stage is not Stage.CLOSED)
+"""Not final, and not only waiting for its time to be archived."""
+
+_APPOINTED = frozenset({Obligation.ARCHIVE, Obligation.REVIEW})
+"""Dates on which the case goes on by itself: nobody is late when they have come."""
 
 
 class What(StrEnum):
@@ -47,29 +52,26 @@ class Standing:
     category: str
     units: tuple[str, ...] = ()
 
-    @property
-    def is_open(self) -> bool:
-        """Not final, and not only waiting for its time to be archived."""
-        return not STAGES[self.stage].final and self.stage is not Stage.CLOSED
-
 
 def standing(before: Standing | None, fact: f.CaseFact) -> Standing | None:
     """Where the case stands after this fact; None before it was opened."""
     match fact:
         case f.CaseOpened():
             return Standing(fact.stage, _first(fact.matter.category))
+        case f.CaseDispatched() | f.CaseReworkOrdered():
+            units = tuple(dict.fromkeys(made.unit for made in fact.assignments))
+            return Standing(fact.stage, _first(fact.matter.category), units)
         case _ if before is None:
             return None
         case f.CaseAccepted():
             return Standing(fact.stage, _first(fact.category), before.units)
-        case f.CaseDispatched() | f.CaseReworkOrdered():
-            units = tuple(made.unit for made in fact.assignments)
-            return Standing(fact.stage, _first(fact.matter.category), units)
         case f.CaseCorrected():
             return Standing(fact.stage, _first(fact.matter.category), before.units)
         case f.CaseHandedOver(before=gone, unit=heir, assignment_id=part) if part is not None:
-            units = tuple(heir if unit == gone else unit for unit in before.units)
+            units = tuple(dict.fromkeys(heir if unit == gone else unit for unit in before.units))
             return Standing(fact.stage, before.category, units)
+        case f.CaseRefusalRuled(upheld=True, unit=gone):
+            return Standing(fact.stage, before.category, tuple(unit for unit in before.units if unit != gone))
         case f.CaseMerged() | f.CaseWithdrawn():
             return Standing(fact.stage, before.category)
         case f.CaseSentToDesk() if fact.released:
@@ -94,7 +96,7 @@ def counted(before: Standing | None, fact: f.CaseFact) -> tuple[Count, ...]:
             if fact.cause is not ReworkCause.RESIDENT_UNSATISFIED or before is None:
                 return again
             return (*again, *_both(list(before.units), after.category, What.RATED))
-        case f.CaseOverdue():
+        case f.CaseOverdue() if fact.obligation not in _APPOINTED:
             return _both([fact.unit] if fact.unit else [], after.category, What.OVERDUE)
         case f.CaseClosed():
             units = [made.unit for made in fact.assignments]

@@ -114,7 +114,7 @@ def seen(watched: Watched, whistle: Seen, level: Sensitivity) -> tuple[Watched, 
     if watched.surge is not None:
         grown, told = _grown(watched.surge, whistle)
         return replace(watched, surge=grown), (*ended, *told)
-    surge = _begun(watched, whistle.at, level)
+    surge = _begun(watched, whistle, level)
     if surge is None:
         return watched, ended
     return replace(watched, surge=surge), (*ended, Told(Change.BEGAN, surge, whistle.at))
@@ -156,23 +156,24 @@ def at_least(count: int, shape: float, rate: float, days: float) -> float:
     return max(0.0, 1.0 - below)
 
 
-def _begun(watched: Watched, now: datetime, level: Sensitivity) -> Surge | None:
-    """The narrowest window that has too many."""
+def _begun(watched: Watched, whistle: Seen, level: Sensitivity) -> Surge | None:
+    """The narrowest window with this whistle in it that has too many. It need not be the last one: logs have shards."""
     shape = level.prior_per_day * level.prior_days + watched.learnt
     rate = level.prior_days + watched.days
     for window in level.windows:
-        inside = [one for one in watched.recent if now - window < one.at <= now]
         days = window / DAY * (level.rush if window < DAY else 1)
-        if len(inside) < level.fewest or at_least(len(inside), shape, rate, days) >= level.chance:
-            continue
-        return Surge(
-            since=inside[0].at,
-            window=max(window, DAY),
-            usual_per_day=usual_per_day(watched, level),
-            cases=tuple(one.case_id for one in inside),
-            last_at=inside[-1].at,
-            told=len(inside),
-        )
+        for end in (one.at for one in watched.recent if whistle.at <= one.at < whistle.at + window):
+            inside = [one for one in watched.recent if end - window < one.at <= end]
+            if len(inside) < level.fewest or at_least(len(inside), shape, rate, days) >= level.chance:
+                continue
+            return Surge(
+                since=inside[0].at,
+                window=max(window, DAY),
+                usual_per_day=usual_per_day(watched, level),
+                cases=tuple(one.case_id for one in inside),
+                last_at=inside[-1].at,
+                told=len(inside),
+            )
     return None
 
 

@@ -41,8 +41,10 @@ from shared.runtime.log import GENESIS, Head
 from shared.runtime.postgres import PostgresStore, each, open_pool
 from shared.runtime.road import Road
 from shared.runtime.service import decide_with
+from tests.integration.feedback.conftest import Feedback, OtherLogs, eventually
 from tests.unit.feedback.histories import (
     CASE,
+    HUB,
     MARKET,
     NOW,
     TREE,
@@ -449,3 +451,35 @@ async def test_a_case_that_was_never_measured_is_left_out(district: District) ->
     assert verdict.differences == ()
     assert verdict.replayed is not None
     assert (verdict.replayed.cases, verdict.replayed.unmeasured) == (3, 1)
+
+
+# --- the service --------------------------------------------------------------------------------------------------
+
+
+async def test_the_service_computes_what_it_is_asked_for_and_goes_on(
+    feedback: Feedback, logs: OtherLogs, district: District
+) -> None:
+    await logs.case(CASE, opened(), dispatched(), done(WATER, 0), handled())
+    await feedback.start()
+    async with feedback.asked_by(HUB) as hub, feedback.asked_by(WATER) as water:
+
+        async def is_measured() -> bool:
+            return len(await district.parts()) == 1
+
+        await eventually(is_measured, "the case's row")
+        asked = await hub.post("/scorecards", json={"rhythm": "year", "period": str(NOW.year)})
+        assert asked.status_code == 202, asked.text
+        path = f"/scorecards/{asked.json()['id']}"
+
+        async def is_computed() -> bool:
+            return bool((await hub.get(path)).json()["status"] == "computed")
+
+        await eventually(is_computed, "the scorecard")
+        found = (await hub.get(path)).json()
+        assert found["content"]["units"][0]["raw"]["handle"]["denominator"] == 1
+        behind = await hub.get(f"{path}/cases", params={"unit": WATER, "measure": "handle"})
+        assert [one["number"] for one in behind.json()["cases"]] == [opened().number]
+        for form in ("xlsx", "csv", "html", "json"):
+            assert (await hub.get(f"{path}/export", params={"format": form})).status_code == 200
+        assert (await water.get(path)).status_code == 404
+        assert (await hub.post(f"{path}/publish")).json()["title"] == "publish too early"

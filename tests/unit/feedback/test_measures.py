@@ -291,6 +291,16 @@ def test_order_and_batches_do_not_matter(rows: list[Part], seed: int, cut: int) 
     assert one.raw(lambda group: group, lambda _: True) == other.raw(lambda group: group, lambda _: True)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_of_hundreds_of_cases_the_same_ten_are_held_in_whatever_order(seed: int) -> None:
+    # 500 cases, every third rated 3 of 15 and the others 6: the worst are 3, 6, 9, …, 30.
+    rows = [part(n, rated_at=day(5), scores=Scores(1, 1, 4 if n % 3 else 1)) for n in range(1, 501)]
+    rows = sorted(rows, key=lambda row: -int(row.number[3:])) if seed == 0 else random.Random(seed).sample(rows, 500)
+    found = pulled_down(count(rows, NOVEMBER), EAST)[Measure.RATING]
+    assert found.count == 500
+    assert found.numbers == tuple(f"HA-{n:04}" for n in range(3, 31, 3))
+
+
 def test_only_the_same_period_is_joined() -> None:
     with pytest.raises(ValueError, match="2026-10"):
         Counting(NOVEMBER).add(Counting(period_named(Rhythm.MONTH, "2026-10", SCORING)))

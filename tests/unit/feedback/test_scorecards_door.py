@@ -218,8 +218,8 @@ async def test_it_is_handed_out_in_every_form(window: Window, form: str, media: 
 
 async def test_what_is_not_computed_is_not_handed_out(window: Window) -> None:
     _, asked = await window.post("/scorecards", WANG, {"rhythm": "month", "period": "2026-11"})
-    for path in (f"/scorecards/{asked['id']}/export?format=csv", f"/scorecards/{asked['id']}/opinion"):
-        status, refused = await window.get(path, WANG)
+    for what, params in (("export", {"format": "csv"}), ("export", {"format": "json"}), ("opinion", {})):
+        status, refused = await window.get(f"/scorecards/{asked['id']}/{what}", WANG, **params)
         assert (status, refused["title"]) == (409, "scorecard not computed")
 
 
