@@ -17,6 +17,7 @@ from uuid import UUID, uuid5
 
 from uuid_utils import uuid7
 
+from deploy.demo.audience import Audience
 from deploy.demo.diary import Attempt, Diary
 from deploy.demo.doors import Doors
 from deploy.demo.people import CHECK_FAILED, DECLINED, REFUSAL_BASIS, REFUSAL_REASON, RESULTS, Habits
@@ -52,8 +53,10 @@ class Cast:
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         plays: Sequence[Play] = PLAYS,
         habits: Habits | None = None,
+        counted: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.doors = doors
+        self.audience = Audience(doors, lambda: self.hub, spawn, self._tries, counted)
         self.sight = Sight()
         self.diary = Diary()
         self.tree = tree
@@ -110,6 +113,8 @@ class Cast:
                 self._spawn(self._check(case_id, fact, key))
             case f.CaseChecked(passed=True):
                 self._spawn(self._rate(case_id, self._matters[case_id], *self._handled[case_id], key))
+            case f.CaseClosed():
+                self.audience.on_closed(case_id, fact, key)
             case f.CaseAnswered():
                 self._spawn(self._rate_answered(case_id, self._matters[case_id], fact, key))
             case f.CaseArchived() | f.CaseDeclined() | f.CaseWithdrawn():
@@ -348,7 +353,9 @@ class Cast:
         for decided in self._undecided.pop(case_id, ()):
             await decided.wait()
         fails = fact.round == 1 and self._habits.check_fails.strikes()
-        body = {"passed": not fails, "note": CHECK_FAILED if fails else "现场核查，已处理到位。"}
+        body: dict[str, Any] = {"passed": not fails, "note": CHECK_FAILED if fails else "现场核查，已处理到位。"}
+        if self._habits.check_is_unit_by_unit.strikes():
+            body["verdicts"] = [_verdict(case_id, unit, fails and not place) for place, unit in enumerate(fact.units)]
         path, staff = f"/reviews/{case_id}/check", self.doors.staff(fact.whistle_blower)
         await self.doors.post("feedback", path, staff, body, key=key, attempt=attempt)
 
@@ -372,17 +379,22 @@ class Cast:
             attempt = self._tries(case_id, matter.whistle_blower, f"rate {unit}")
             await self.doors.post("feedback", path, staff, body, key=own_key, may_be_late=True, attempt=attempt)
 
-    # --- the resident, by 12345's call-back where the order came from there
+    # --- the resident, by 12345's call-back where the order came from there, else by link or on the phone
 
     async def _answer(self, case_id: UUID, matter: f.Matter, round_: int, key: str) -> None:
         unhappy = round_ == 1 and self._habits.resident_is_not_satisfied.strikes()
         satisfaction = Satisfaction.UNSATISFIED if unhappy else list(Satisfaction)[case_id.int % 2]
         body = {"contacted": True, "solved": not unhappy, "satisfaction": satisfaction.value}
-        by_hotline = matter.source is Source.HOTLINE_12345
-        who = self.doors.hotline() if by_hotline else self.doors.staff(matter.whistle_blower)
-        attempt = self._tries(case_id, "resident", "answer")
-        path = f"/reviews/{case_id}/resident-answer"
-        told = await self.doors.post("feedback", path, who, body, key=key, may_be_late=True, attempt=attempt)
+        if matter.source is Source.HOTLINE_12345 and matter.source_ref:
+            told = await self.audience.by_call_back(case_id, matter.source_ref, body)
+        elif self._habits.resident_answers_on_the_phone.strikes():
+            attempt = self._tries(case_id, matter.whistle_blower, "answer on the phone")
+            path, staff = f"/reviews/{case_id}/resident-answer", self.doors.staff(matter.whistle_blower)
+            told = bool(
+                await self.doors.post("feedback", path, staff, body, key=key, may_be_late=True, attempt=attempt)
+            )
+        else:
+            told = await self.audience.by_link(case_id, round_, body)
         if unhappy and not told:
             self._habits.resident_is_not_satisfied.missed()
 
@@ -426,6 +438,13 @@ class Cast:
             return "rule-on-refusal", {"unit": refusing, "upheld": False, "reason": reason}
         units = [self.another(case_id)]
         return "rule-on-refusal", {"unit": refusing, "upheld": True, "reason": "退单理由成立，改派。", "units": units}
+
+
+def _verdict(case_id: UUID, unit: str, fails: bool) -> dict[str, Any]:
+    """What the whistle-blower says of one unit's part, and the photo that shows it."""
+    photo = {"name": "核查照片.jpg", "media_type": "image/jpeg", "url": f"evidence/{case_id}-{unit}.jpg"}
+    note = CHECK_FAILED if fails else "该单位部分已处理到位。"
+    return {"unit": unit, "passed": not fails, "note": note, "evidence": [photo]}
 
 
 def _is_settled(waits: AtHub, seen: Seen) -> bool:

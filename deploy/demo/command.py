@@ -29,6 +29,8 @@ from deploy.check.ledger import LedgerUnreadable
 from deploy.demo import screen
 from deploy.demo.doors import Doors, Unanswered
 from deploy.demo.files import as_csv, in_parts
+from deploy.demo.hotline import Listening, listening
+from deploy.demo.measured import measure
 from deploy.demo.reform import reform
 from deploy.demo.rehearsal import Rehearsal
 from deploy.demo.samples import samples
@@ -43,7 +45,8 @@ from shared.runtime.setup_files import read_units
 PROCESSES = (*(service.name for service in SERVICES), "kafka", "postgresql")
 OUTPUT = PROJECT / "var" / "demo"
 """Where the report goes; the stack lives beside it, in `demo-stack`."""
-POLICY = PROJECT / "deploy" / "demo" / "policy.yaml"
+OWN = ("policy.yaml", "scoring.yaml")
+"""What a rehearsal has of its own, beside the district's set-up."""
 SETUP = PROJECT / "deploy" / "district"
 QUIET_SECONDS = 120.0
 """With nothing new on any topic for so long, the rehearsal has failed."""
@@ -126,35 +129,40 @@ def _play(wanted: Wanted) -> dict[str, Any]:
     # The rehearsal has its own limits of seconds; what else the environment says goes on.
     output = wanted.folder.absolute()
     setup = _rehearsal_setup(output)
-    environment = dict(os.environ) | {"CHUISHAO_SETUP": str(setup)}
-    stack = LocalStack(
-        output.with_name(f"{output.name}-stack"),
-        environment=environment,
-        console=Console(stderr=True, quiet=console.quiet),
-    )
-    began = time.monotonic()
-    console.print("Starting Kafka, PostgreSQL and the five services …")
-    stack.erase()
-    try:
-        stack.start()
-        started = time.monotonic() - began
-        report = asyncio.run(_rehearse(stack, wanted, setup, started))
-        (output / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-        return report
-    finally:
-        if not wanted.keep:
-            stack.stop()
+    with listening() as hotline:
+        environment = dict(os.environ) | {"CHUISHAO_SETUP": str(setup)} | hotline.environment
+        stack = LocalStack(
+            output.with_name(f"{output.name}-stack"),
+            environment=environment,
+            console=Console(stderr=True, quiet=console.quiet),
+        )
+        began = time.monotonic()
+        console.print("Starting Kafka, PostgreSQL and the services …")
+        stack.erase()
+        try:
+            stack.start()
+            started = time.monotonic() - began
+            report = asyncio.run(_rehearse(stack, wanted, setup, started, hotline))
+            written = json.dumps(report, ensure_ascii=False, indent=2) + "\n"
+            (output / "report.json").write_text(written, encoding="utf-8")
+            return report
+        finally:
+            if not wanted.keep:
+                stack.stop()
 
 
 def _rehearsal_setup(output: Path) -> Path:
     """The district's set-up with limits of seconds, in a folder of its own."""
     setup = output / "setup"
     shutil.copytree(SETUP, setup, dirs_exist_ok=True)
-    shutil.copyfile(POLICY, setup / "policy.yaml")
+    for name in OWN:
+        shutil.copyfile(PROJECT / "deploy" / "demo" / name, setup / name)
     return setup
 
 
-async def _rehearse(stack: LocalStack, wanted: Wanted, setup: Path, started_in: float) -> dict[str, Any]:
+async def _rehearse(
+    stack: LocalStack, wanted: Wanted, setup: Path, started_in: float, hotline: Listening
+) -> dict[str, Any]:
     where = stack.addresses
     tree = read_units(setup / "units.yaml")
     doors = Doors(dict(where.services), stack.environment()["CHUISHAO_SIGNING_KEY"], stack.hotline_key)
@@ -185,6 +193,9 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, setup: Path, started_in: 
             else:
                 await rehearsal.run(None, in_parts(wanted.input), watcher.drained)
             tally.branches["digests"] = await _count_digests(doors)
+            measured = await measure(
+                doors, where.postgres_admin_url, hotline, tally.branches["hotline_answered"], tally.count
+            )
         except Stuck as error:
             return await _explained(stack, rehearsal, error)
         finally:
@@ -198,7 +209,8 @@ async def _rehearse(stack: LocalStack, wanted: Wanted, setup: Path, started_in: 
     await wait_until_drained(where.postgres_admin_url, kafka, within=60, final=True)
     checked = await check(where.postgres_admin_url, kafka, wanted.folder / "accepted.jsonl", drained=True)
     invariants = {name: checked.as_json()[name] for name in checked.findings}
-    report = await _report(stack, rehearsal, invariants)
+    report = await _report(stack, rehearsal, invariants) | measured
+    report["passed"] = report["passed"] and all(one["ok"] for one in measured["scorecards"])
     report["dead_letters"] = checked.dead_letters
     report["seconds"] = {"start": round(started_in, 1), "rehearsal": round(time.monotonic() - began, 1)}
     report["memory_mb"] = {"before": memory_before, "after": _memory_mb()}

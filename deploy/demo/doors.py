@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 
 from deploy.demo.diary import Attempt
+from services.feedback.links import Links
 from shared.contracts.vocabulary import ActorKind
 from shared.runtime.identity import Identity, issue
 
@@ -38,6 +39,7 @@ class Doors:
         self._urls = urls
         self._signing_key = signing_key
         self._hotline_key = hotline_key
+        self.links = Links(signing_key, "")
         self._tokens: dict[tuple[str, str | None], str] = {}
         limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
         # Waiting for a turn here is cheap; the client's own queue is searched through for every request.
@@ -128,6 +130,36 @@ class Doors:
                 raise Unanswered(f"POST {service} {path}: {said}")
             await asyncio.sleep(delay)
             delay = min(delay * 1.6, 1.0)
+
+    async def knock(
+        self,
+        method: str,
+        service: str,
+        path: str,
+        who: dict[str, str] | None = None,
+        json: object = None,
+        attempt: Attempt | None = None,
+    ) -> httpx.Response:
+        """Whatever the door says, once it says anything. Raises `Unanswered` after 90 s of nothing."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE_SECONDS
+        headers = {"Accept": "application/json"} | (who or {})
+        while True:
+            try:
+                async with self._turns:
+                    answer = await self._http.request(
+                        method, self._urls[service] + path, headers=headers, json=json, timeout=60
+                    )
+                said = f"{answer.status_code} {answer.text[:300] if answer.is_error else ''}"
+            except httpx.TransportError as error:
+                answer, said = None, repr(error)
+            if attempt is not None:
+                attempt.answered(said)
+            if answer is not None and not answer.is_server_error:
+                return answer
+            if loop.time() > until:
+                raise Unanswered(f"{method} {service} {path.partition('?')[0]}: {said}")
+            await asyncio.sleep(0.2)
 
     async def _send(
         self, service: str, path: str, headers: dict[str, str], body: object, content: bytes | None

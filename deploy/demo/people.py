@@ -44,6 +44,8 @@ class Habits:
     late_unit_waits_for_supervision: Habit = field(default_factory=lambda: Habit(2, 1))
     late_unit_waits_to_be_relieved: Habit = field(default_factory=lambda: Habit(2, 0))
     check_fails: Habit = field(default_factory=lambda: Habit(11, 4))
+    check_is_unit_by_unit: Habit = field(default_factory=lambda: Habit(3, 1))
+    resident_answers_on_the_phone: Habit = field(default_factory=lambda: Habit(4, 2))
     resident_is_not_satisfied: Habit = field(default_factory=lambda: Habit(9, 3))
     resident_stays_silent: Habit = field(default_factory=lambda: Habit(14, 6))
     whistle_blower_stays_silent: Habit = field(default_factory=lambda: Habit(14, 9))

@@ -24,7 +24,7 @@ from deploy.demo.tally import Tally
 from shared.contracts import facts as f
 from shared.contracts.envelope import decode
 from shared.contracts.lifecycle import STAGES
-from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, HOTLINE_REPLIES, WHISTLES
+from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, HOTLINE_REPLIES, SURGES, WHISTLES
 from shared.contracts.units import UnitTree
 from shared.runtime.kafka import connection_options
 from shared.runtime.settings import KafkaSettings
@@ -114,7 +114,7 @@ class Rehearsal:
         Raises `Unanswered` where a door refused what it should have taken.
         """
         sender = Sender(self.kafka)
-        self.cast = cast = Cast(self.doors, self.tree, sender.send, self.spawn)
+        self.cast = cast = Cast(self.doors, self.tree, sender.send, self.spawn, counted=self.tally.count)
         ready = asyncio.Event()
         watching = asyncio.create_task(self._watch(cast, ready))
         try:
@@ -175,7 +175,7 @@ class Rehearsal:
             auto_offset_reset="earliest",
             metadata_max_age_ms=METADATA_SECONDS * 1000,
         )
-        consumer.subscribe(pattern=f"^({'|'.join(map(re.escape, (*LOGS, HOTLINE_REPLIES)))}|{OF_UNITS})$")
+        consumer.subscribe(pattern=f"^({'|'.join(map(re.escape, (*LOGS, HOTLINE_REPLIES, SURGES)))}|{OF_UNITS})$")
         await consumer.start()
         try:
             while not consumer.assignment():
@@ -205,7 +205,9 @@ class Rehearsal:
             self.tally.see(envelope, now)
             if at.topic == CASES:
                 cast.on_case(envelope)
-        elif at.topic == HOTLINE_REPLIES:
+            elif at.topic == FEEDBACK:
+                cast.audience.on_feedback(envelope)
+        elif at.topic in (HOTLINE_REPLIES, SURGES):
             if envelope.id not in self._seen_ids:
                 self._seen_ids.add(envelope.id)
                 self.tally.see(envelope, now)

@@ -100,7 +100,17 @@ PLAYED: dict[str, tuple[Plays, ...]] = {
     "year_published": ((f.DeadlineSet, lambda fact: fact.cause is LimitCause.CALENDAR),),
     "check_failed_rework": ((f.CaseReworkOrdered, lambda fact: fact.cause is ReworkCause.CHECK_FAILED),),
     "unsatisfied_reopened": ((f.CaseReworkOrdered, lambda fact: fact.cause is ReworkCause.RESIDENT_UNSATISFIED),),
+    "checked_unit_by_unit": ((f.FeedbackChecked, lambda fact: bool(fact.verdicts)),),
     "rated": ((f.FeedbackUnitRated, always),),
+    "resident_asked": ((f.FeedbackResidentAsked, always),),
+    "sampled": ((f.FeedbackSampled, always),),
+    "sample_in_order": ((f.FeedbackSampleChecked, lambda fact: fact.passed),),
+    "sample_wanting": ((f.CaseReworkOrdered, lambda fact: fact.cause is ReworkCause.HUB_ORDERED),),
+    "exclusion_approved": ((f.FeedbackExclusionRuled, lambda fact: fact.approved),),
+    "exclusion_turned_down": ((f.FeedbackExclusionRuled, lambda fact: not fact.approved),),
+    "published": ((f.FeedbackPublished, always),),
+    "withheld": ((f.FeedbackWithheld, lambda fact: fact.actor.kind is ActorKind.STAFF),),
+    "surge": ((f.SurgeFound, always),),
     "rating_lapsed": ((f.FeedbackConcluded, lambda fact: bool(fact.unrated) or fact.resident_silent),),
     "warned": ((f.DeadlineWarned, always),),
     "overdue": ((f.CaseOverdue, always),),
@@ -110,8 +120,16 @@ PLAYED: dict[str, tuple[Plays, ...]] = {
 }
 """Which fact plays which branch."""
 
-BRANCHES = (*PLAYED, "hotline_json", "hotline_csv", "repeat_recognised", "bad_row_reported", "digests")
-"""All that a rehearsal must have played; the last five are counted at the doors."""
+AT_THE_DOORS = (
+    *("hotline_json", "hotline_csv", "repeat_recognised", "bad_row_reported"),
+    *("answered_by_link", "link_used_twice", "link_altered", "link_guessed", "called_back_by_12345"),
+)
+AFTERWARDS = (
+    *("digests", "letters", "on_the_public_board", "answered_12345_by_http"),
+    *("scorecard_computed", "scorecard_too_early", "scorecard_published", "scorecard_exported", "scorecard_verified"),
+)
+BRANCHES = (*PLAYED, *AT_THE_DOORS, *AFTERWARDS)
+"""All that a rehearsal must have played."""
 
 
 @dataclass(slots=True)
@@ -152,6 +170,10 @@ class Tally:
             return False
         self.seen[topic, partition] = sequence
         return True
+
+    def count(self, branch: str, times: int = 1) -> None:
+        """A branch that is not seen on a topic was played."""
+        self.branches[branch] += times
 
     def see(self, envelope: Envelope, at: float) -> None:
         """Count one event of a log."""

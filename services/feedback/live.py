@@ -9,6 +9,7 @@ passed over. What is told of a surge may be told again, then with the same id.
 → `surges`.
 """
 
+import asyncio
 import time
 from collections import Counter as Tally
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from services.feedback.domain.common_traits import Trait, traits
 from services.feedback.domain.live import OPEN_STAGES, Of, Standing, What, counted, standing
 from services.feedback.domain.surges import Seen, Watched, passed, seen, sensitivity
 from services.feedback.live_settings import LiveSettings
+from services.feedback.live_topics import DAYS_KEPT, HOURS_KEPT, prepare, sightings_topic
 from services.feedback.live_values import (
     Document,
     Sighting,
@@ -55,7 +57,6 @@ logger = structlog.get_logger(__name__)
 
 NAME = "live"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-HOURS_KEPT, DAYS_KEPT = 24, 7
 LOOK_SECONDS = 5.0
 FRESH = timedelta(minutes=5)
 FORGOTTEN_AFTER = timedelta(days=180)
@@ -113,17 +114,13 @@ def _wire(app: Any, settings: LiveSettings) -> None:
     cases = app.topic(CASES, key_serializer="raw", value_serializer="raw")
     surges = app.topic(SURGES, key_serializer="raw", value_serializer="raw")
     sightings = app.topic(
-        f"{settings.live_app}-sightings",
-        key_serializer="raw",
-        value_serializer="json",
-        partitions=SHARDS,
-        internal=True,
+        sightings_topic(settings.live_app), key_serializer="raw", value_serializer="json", partitions=SHARDS
     )
     panes = {"default": _nothing, "partitions": SHARDS}
     tables = Tables(
         cases=app.Table("cases", partitions=SHARDS),
-        hours=app.Table("hours", **panes).tumbling(HOUR, expires=HOUR * (HOURS_KEPT + 1)).relative_to(_stated),
-        days=app.Table("days", **panes).tumbling(DAY, expires=DAY * (DAYS_KEPT + 1)).relative_to(_stated),
+        hours=app.Table("hours", **panes).tumbling(HOUR, expires=HOURS_KEPT).relative_to(_stated),
+        days=app.Table("days", **panes).tumbling(DAY, expires=DAYS_KEPT).relative_to(_stated),
         watched=app.Table("watched", partitions=SHARDS),
     )
     reading = Reading()
@@ -153,7 +150,7 @@ def _wire(app: Any, settings: LiveSettings) -> None:
                 await sightings.send(key=key.encode(), value={"now": now.isoformat()})
         show(tables)
 
-    _doors(app, tables)
+    _doors(app, tables, sightings.get_topic_name())
 
 
 async def _is_fetched(app: Any, *topics: str) -> bool:
@@ -307,8 +304,8 @@ def numbers(tables: Tables) -> Document:
     being = [one for one in list(tables.cases.values()) if isinstance(one, dict) and one["stage"] in OPEN_STAGES]
     lasting = [document for document in list(tables.watched.values()) if document["surge"] is not None]
     return {
-        "hours": _summed(tables.hours, HOUR * HOURS_KEPT),
-        "days": _summed(tables.days, DAY * DAYS_KEPT),
+        "hours": _summed(tables.hours, HOURS_KEPT - HOUR),
+        "days": _summed(tables.days, DAYS_KEPT - DAY),
         "open": {
             "units": dict(Tally(unit for one in being for unit in one["units"])),
             "categories": dict(Tally(one["category"] for one in being)),
@@ -345,7 +342,7 @@ def show(tables: Tables) -> None:
         metrics.SURGES.labels(kind.value).set(lasting[kind.value])
 
 
-def _doors(app: Any, tables: Tables) -> None:
+def _doors(app: Any, tables: Tables, sightings: str) -> None:
     @app.page("/live")
     async def live(view: web.View, _request: web.Request) -> web.Response:
         """The numbers as JSON."""
@@ -357,7 +354,8 @@ def _doors(app: Any, tables: Tables) -> None:
 
     @app.page("/health/ready")
     async def ready(view: web.View, _request: web.Request) -> web.Response:
-        there = app.rebalancing is False and app.tables.recovery.completed.is_set()
+        read = {partition.topic for partition in app.consumer.assignment()}
+        there = not app.rebalancing and app.tables.recovery.completed.is_set() and read >= {CASES, sightings}
         return view.json({"status": "ok" if there else "not ready", "service": NAME}, status=200 if there else 503)
 
     @app.page("/metrics")
@@ -383,9 +381,10 @@ def _credentials(kafka: KafkaSettings) -> Any:
 
 
 def main() -> None:
-    settings = LiveSettings()
+    settings, kafka = LiveSettings(), KafkaSettings()
+    asyncio.run(prepare(settings.live_app, kafka, settings.live_topic_replication))
     worker = faust.Worker(
-        make_app(settings, KafkaSettings()), loglevel=settings.log_level, override_logging=False, redirect_stdouts=False
+        make_app(settings, kafka), loglevel=settings.log_level, override_logging=False, redirect_stdouts=False
     )
     logging.configure(NAME, settings.log_level)
     worker.execute_from_commandline()

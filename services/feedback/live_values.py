@@ -168,10 +168,11 @@ _IN_COMMON = {
 
 def _reason(trait: Trait, surge: Surge) -> f.Reason:
     zh, en = _IN_COMMON[trait.kind]
-    count, usual = len(surge.cases), surge.usual_per_day
+    count, rate = len(surge.cases), surge.usual_per_day
+    usual = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
     hours = max(1, round((surge.last_at - surge.since) / timedelta(hours=1)))
     return f.Reason(
-        zh=f"{zh}：{trait.shown}，{hours} 小时内 {count} 件，平时每天约 {usual:.2g} 件。",
-        en=f"{count} cases {en} within {hours} h ({trait.shown}); usually some {usual:.2g} a day.",
+        zh=f"{zh}：{trait.shown}，{hours} 小时内 {count} 件，平时每天约 {usual} 件。",
+        en=f"{count} cases {en} within {hours} h ({trait.shown}); usually some {usual} a day.",
         rule="surge",
     )

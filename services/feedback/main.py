@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from services.feedback import afterwards, handlers, metrics, publishing
 from services.feedback.answer_page import AnswerPages
 from services.feedback.api import Desk, add_routes
+from services.feedback.appeals_api import add_appeal_routes
 from services.feedback.board_api import BoardDesk, add_board_routes
 from services.feedback.board_store import PostgresBoard
 from services.feedback.callbacks_api import CallBackDesk, add_callback_routes
@@ -151,9 +152,9 @@ def routes(
         log = PostgresLog(running.pool)
         add_letter_routes(app, running.gatekeeper, units, log, links.link_for, settings.zone)
         cards, scoring = PostgresScorecards(running.pool), partial(setup.current, SCORING)
-        add_scorecard_routes(
-            app, ScorecardDesk(running.gatekeeper, units, scoring, cards, reviews, settings.zone, wake)
-        )
+        figures = ScorecardDesk(running.gatekeeper, units, scoring, cards, reviews, settings.zone, wake)
+        add_scorecard_routes(app, figures)
+        add_appeal_routes(app, figures)
         setup_routes(app, running, setup, PARTS)
 
     return add

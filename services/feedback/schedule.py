@@ -16,7 +16,8 @@ import structlog
 
 from services.feedback import compute
 from services.feedback.domain import issuing
-from services.feedback.domain.periods import Period
+from services.feedback.domain.issuing import Card
+from services.feedback.domain.periods import Period, period_named
 from services.feedback.domain.scoring import Rhythm, Scoring
 from services.feedback.domain.standards import Standards
 from services.feedback.scorecards import PostgresScorecards, queries, to_card
@@ -27,6 +28,7 @@ from shared.runtime.district import NothingInForce
 from shared.runtime.postgres import each
 from shared.runtime.postgres import queries as runtime_queries
 from shared.runtime.problems import Refused
+from shared.runtime.running import Running
 
 logger = structlog.get_logger(__name__)
 
@@ -54,7 +56,7 @@ class Schedule:
     def wake(self) -> None:
         self._woken.set()
 
-    async def run(self, running: Any) -> None:
+    async def run(self, running: Running[Any]) -> None:
         """For as long as the service lives."""
         while True:
             self._woken.clear()
@@ -96,7 +98,9 @@ class Schedule:
 
 
 async def ask_for_what_is_due(pool: asyncpg.Pool, scoring: Scoring) -> None:
-    """Each rhythm's ended and settled periods, once; so many back as `issuing.LOOK_BACK` says."""
+    """Each rhythm's ended and settled periods, once; so many back as `issuing.LOOK_BACK` says. What people had computed
+    before it had settled, once more.
+    """
     cards = PostgresScorecards(pool)
     async with pool.acquire(timeout=5) as connection:
         now = await runtime_queries.now(connection)
@@ -109,6 +113,11 @@ async def ask_for_what_is_due(pool: asyncpg.Pool, scoring: Scoring) -> None:
                 row["period"] async for row in each(queries.known_periods(connection, rhythm=rhythm, ends_from=since))
             }
             found += issuing.due(rhythm, now, scoring, known, since)
+        found += [
+            period_named(card.rhythm, card.period, scoring)
+            for card in await _unpublished(connection)
+            if issuing.was_early(card, scoring, now)
+        ]
     for period in found:
         with contextlib.suppress(Refused):
             card = await cards.ask(period, CLOCK)
@@ -116,18 +125,22 @@ async def ask_for_what_is_due(pool: asyncpg.Pool, scoring: Scoring) -> None:
 
 
 async def publish_what_publishes_itself(pool: asyncpg.Pool, scoring: Scoring) -> None:
-    """What is computed and settled, where its rhythm publishes itself; what was computed too early, once more."""
+    """What was computed once it had settled, where its rhythm publishes itself."""
     cards = PostgresScorecards(pool)
     async with pool.acquire(timeout=5) as connection:
         now = await runtime_queries.now(connection)
-        waiting = [to_card(row) async for row in each(queries.unpublished(connection))]
+        waiting = await _unpublished(connection)
     for card in waiting:
-        if not issuing.is_automatic(card.rhythm, scoring) or now < issuing.settled_at(card.ends_at, scoring):
+        if not issuing.is_automatic(card.rhythm, scoring) or issuing.may_publish(card, scoring, now) is not None:
             continue
         try:
             await cards.publish(card.id, scoring, CLOCK)
         except Refused as refused:
             logger.info("a scorecard is not published by itself", scorecard=card.id, reason=refused.refusal.code)
+
+
+async def _unpublished(connection: Any) -> list[Card]:
+    return [to_card(row) async for row in each(queries.unpublished(connection))]
 
 
 async def in_a_process(card_id: int, claim: UUID) -> None:

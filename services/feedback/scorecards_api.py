@@ -1,4 +1,4 @@
-"""The HTTP door of scorecards: look, export, see the cases behind a figure, compute, publish, appeal and rule."""
+"""The HTTP door of scorecards: look, export, see the cases behind a figure, have one computed, publish it."""
 
 import asyncio
 import base64
@@ -18,16 +18,14 @@ from pydantic import Field
 from services.feedback import csv_export, print_page, sheet
 from services.feedback.api import LARGEST_PAGE, PAGE, PROBLEMS, Body, Reviews
 from services.feedback.behind import behind
-from services.feedback.domain.issuing import Appeal, Card, Remedy, Ruling, Status
+from services.feedback.domain.issuing import Card, Status
 from services.feedback.domain.opinion import opinions
 from services.feedback.domain.periods import Period, period_named
-from services.feedback.domain.scorecard import Scorecard, read
+from services.feedback.domain.scorecard import read
 from services.feedback.domain.scoring import Rhythm, Scoring
 from services.feedback.issued import Issued
-from services.feedback.scorecards import NEWEST, PartPlace, Scorecards, Which, appeal_unknown, unknown
+from services.feedback.scorecards import NEWEST, PartPlace, Scorecards, Which, unknown
 from services.feedback.scorecards_views import (
-    AppealPage,
-    AppealView,
     CardPage,
     CardView,
     CaseBehind,
@@ -35,7 +33,7 @@ from services.feedback.scorecards_views import (
     WholeCardView,
 )
 from services.feedback.speech import Speech
-from shared.contracts.facts import UnitCode, Words
+from shared.contracts.facts import UnitCode
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import Measure
 from shared.runtime.decision import Refusal
@@ -67,24 +65,6 @@ class Wanted(Body):
 
     rhythm: Rhythm
     period: Annotated[str, Field(min_length=4, max_length=10)]
-
-
-class AppealBody(Body):
-    """申诉: which figure of which unit is disputed, and why."""
-
-    unit: UnitCode
-    measure: Measure
-    reason: Words
-
-
-class RulingBody(Body):
-    """裁定. Upheld, it names what follows: `exclusion` (of `case`, approved before), or a `correction` made."""
-
-    upheld: Annotated[bool, Field(strict=True)]
-    reason: Words
-    remedy: Remedy | None = None
-    case: Annotated[str | None, Field(max_length=64, description="number of the case with the exclusion")] = None
-    exclusion: UUID | None = None
 
 
 # --- the door -----------------------------------------------------------------------------------------------------
@@ -151,16 +131,23 @@ class ScorecardDesk:
         if not acts and not self.of_hub(identity):
             raise forbidden(
                 "not_your_unit",
-                f"只能查看本单位的个案，不能查看 {unit} 的；请将 unit 改为本单位。",
-                f"You may see your own unit's cases, not those of {unit}; name your own in unit.",
+                f"只能查看本单位的内容，不能查看 {unit} 的；请将 unit 改为本单位。",
+                f"You may see what is your own unit's, not what is of {unit}; name your own in unit.",
             )
+
+    def whose(self, identity: Identity, unit: str | None) -> str | None:
+        """The unit that is meant: the one that is named, else the asker's; None = all, for the hub. As `own`."""
+        if self.of_hub(identity):
+            return unit
+        meant = unit or identity.unit or ""
+        self.own(identity, meant)
+        return meant
 
 
 def add_scorecard_routes(app: FastAPI, desk: ScorecardDesk) -> None:
-    """Add `/scorecards` and `/appeals`."""
+    """Add `/scorecards`."""
     _add_looking(app, desk)
     _add_issuing(app, desk)
-    _add_appeals(app, desk)
 
 
 def _add_looking(app: FastAPI, desk: ScorecardDesk) -> None:
@@ -225,9 +212,7 @@ def _add_looking(app: FastAPI, desk: ScorecardDesk) -> None:
         """参考意见: rank, trend, and what pulled each unit down, with its cases. Advisory."""
         identity = desk.staff(request)
         card = await desk.card(number, identity)
-        of = unit if desk.of_hub(identity) else unit or identity.unit
-        if of is not None:
-            desk.own(identity, of)
+        of = desk.whose(identity, unit)
         if html:
             desk.hub(request, "仅治理中心可打印全部意见。", "Only the hub prints the opinions of all units.")
             issued, say = await desk.issued(card), desk.speech(language)
@@ -287,60 +272,6 @@ def _add_issuing(app: FastAPI, desk: ScorecardDesk) -> None:
         return CardView.of(await desk.cards.publish(number, desk.scoring(), identity.actor))
 
 
-def _add_appeals(app: FastAPI, desk: ScorecardDesk) -> None:
-    @app.post("/scorecards/{number}/appeals", tags=["appeals"], responses=PROBLEMS, status_code=201)
-    async def appeal(number: Number, body: AppealBody, request: Request) -> AppealView:
-        """申诉: a unit's staff dispute one of its figures on the last published edition; once for each figure."""
-        identity = desk.staff(request)
-        if identity.unit is None or not desk.units().may_act_for(body.unit, identity.unit):
-            raise forbidden(
-                "not_your_unit",
-                f"只能为本单位的指标提出申诉，{body.unit} 须由其自己的工作人员提出。",
-                f"You may appeal for your own unit; {body.unit} has to do so itself.",
-            )
-        _said(body.reason)
-        card = await desk.card(number, identity)
-        content = await desk.cards.content(number)
-        figures = None if content is None else _figures(await asyncio.to_thread(read, content), body.unit, body.measure)
-        noted = await desk.cards.appeal(card.id, body.unit, body.measure, figures, body.reason, identity.actor)
-        return AppealView.of(noted)
-
-    @app.get("/appeals", tags=["appeals"], responses=PROBLEMS)
-    async def appeals(
-        request: Request,
-        unit: Annotated[UnitCode | None, Query(description="only this unit's")] = None,
-        scorecard: Annotated[int | None, Query(ge=1, le=NEWEST, description="only against this one")] = None,
-        open: Annotated[bool, Query(description="only those not ruled on yet")] = False,  # noqa: A002
-        before: Before = NEWEST,
-        limit: Limit = PAGE,
-    ) -> AppealPage:
-        """Appeals with what came of them, newest first: the hub sees all, a unit its own."""
-        identity = desk.staff(request)
-        whose = unit if desk.of_hub(identity) else unit or identity.unit
-        if whose is not None:
-            desk.own(identity, whose)
-        elif not desk.of_hub(identity):
-            raise forbidden("not_your_unit", "仅单位工作人员可以查看申诉。", "Only units' staff may see appeals.")
-        found = await desk.cards.appeals(whose, scorecard, open, before, limit + 1)
-        following = found[limit - 1].number if len(found) > limit else None
-        return AppealPage(appeals=[AppealView.of(one) for one in found[:limit]], next=following)
-
-    @app.post("/appeals/{number}/ruling", tags=["appeals"], responses=PROBLEMS)
-    async def rule(number: Number, body: RulingBody, request: Request) -> AppealView:
-        """裁定: the hub's staff decide, not the one who asked. Upheld, the next edition may be computed."""
-        identity = desk.staff(request)
-        if identity.unit != desk.units().hub.code:
-            raise forbidden("hub_only", "仅治理中心工作人员可以裁定申诉。", "Only the hub's staff rule on appeals.")
-        _said(body.reason)
-        known = await desk.cards.appeal_of(number)
-        if known is None:
-            raise Refused(appeal_unknown(number))
-        if body.exclusion is not None and not await _is_approved(desk, known, body):
-            raise Refused(_EXCLUSION_NOT_APPROVED)
-        ruling = Ruling(upheld=body.upheld, reason=body.reason, remedy=body.remedy, exclusion=body.exclusion)
-        return AppealView.of(await desk.cards.rule(number, ruling, identity.actor))
-
-
 # --- what they share ----------------------------------------------------------------------------------------------
 
 
@@ -356,27 +287,6 @@ def _made(format_: Format, issued: Issued, say: Speech) -> tuple[bytes, str]:
 
 def _case_link(number: str) -> str:
     return f"/cases/{number}"
-
-
-def _figures(content: Scorecard, unit: str, measure: Measure) -> frozenset[Measure] | None:
-    """That measure where it has a value; empty where it is —; None where the unit is not on the scorecard."""
-    entry = content.unit(unit)
-    if entry is None:
-        return None
-    return frozenset() if entry.raw[measure].value is None else frozenset((measure,))
-
-
-async def _is_approved(desk: ScorecardDesk, appeal: Appeal, body: RulingBody) -> bool:
-    """Whether there is such an exclusion of that unit's part in that case, and it was approved."""
-    case_id = await desk.reviews.case_by_number(body.case or "")
-    review = await desk.reviews.review(case_id) if case_id is not None else None
-    found = review.judged.exclusion(body.exclusion) if review is not None and body.exclusion is not None else None
-    return found is not None and found.approved is True and found.unit == appeal.unit
-
-
-def _said(reason: str) -> None:
-    if not reason.strip():
-        raise Refused(_NO_REASON)
 
 
 def _query(given: dict[str, Any]) -> str:
@@ -414,22 +324,6 @@ def _not_there_yet(card: Card) -> Refusal:
         en=f"This scorecard is not computed yet ({card.done} of {card.total}); try again when it is.",
     )
 
-
-_NO_REASON = Refusal(
-    "reason_missing",
-    zh="请在 reason 中写明理由：它与申诉一并留存。",
-    en="Say why in `reason`: it is kept with the appeal.",
-    field="reason",
-    status=422,
-)
-
-_EXCLUSION_NOT_APPROVED = Refusal(
-    "exclusion_not_approved",
-    zh="case 所指哨单中没有该单位已批准的这项剔除；请先申请并批准剔除，再裁定申诉。",
-    en="The case named in `case` has no such exclusion of this unit that was approved; have it approved first.",
-    field="exclusion",
-    status=422,
-)
 
 _CURSOR_INVALID = Refusal(
     "cursor_invalid",

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from services.workbench.clients import Away, NotFound, Services
 from services.workbench.feed import Feed, Item, RedLamp
 from services.workbench.languages import Speech
+from services.workbench.lately import Lately, case_path, surge_rows, unit_rows
 from services.workbench.stream import Stream, frame
 from services.workbench.words import APPOINTED, sentence, title_of, tone
+from shared.contracts.facts import SurgeFact, SurgeFound
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import Obligation, Stage, UnitKind
 
@@ -54,6 +55,8 @@ PAGE_PATIENCE_SECONDS = 1.5
 SPARK_BUCKETS = 60
 BUSY_IN_FIVE_MINUTES = 20
 SPARK_HEIGHT = 24
+LIVE = "live"
+"""The live statistics: the board goes on without them, and says where they are missing that they are."""
 CLOCK = ("as_of", "as_of_text")
 """What changes every second and is no news."""
 
@@ -110,6 +113,7 @@ class Board:
         self._now = now
         self._counted: Statistics | None = None
         self._red: dict[Obligation, int] = {}
+        self._lately: Lately | None = None
         self._as_of: datetime | None = None
         self._asked: datetime | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -159,7 +163,13 @@ class Board:
     async def _check_health(self) -> None:
         others = [name for name in self._services.names if name not in ("router", "sla")]
         checks = [self._noting(name, self._services.lives(name)) for name in others]
-        await asyncio.gather(self._noting("sla", self._count_red()), *checks)
+        await asyncio.gather(self._noting("sla", self._count_red()), self._noting(LIVE, self._ask_lately()), *checks)
+
+    async def _ask_lately(self) -> None:
+        try:
+            self._lately = Lately.model_validate(await self._services.lately())
+        except ValidationError as error:
+            raise Away(LIVE, f"/live: {error.errors()[0]['msg']}") from error
 
     async def _count_red(self) -> None:
         """What is overdue at this moment: sla knows, and in answering shows that it lives."""
@@ -246,7 +256,7 @@ class Board:
             "tone": tone(item.fact, say).value,
             "text": sentence(item.fact, say, item.about),
             "number": item.about.number or "",
-            "href": case_path(item.about.number or str(item.case_id)),
+            "href": _where(item),
         }
 
     def state(self, language: str) -> dict[str, Any]:
@@ -282,20 +292,21 @@ class Board:
             "overdue_any": red > 0,
             "overdue_more": say("overdue.more", total=say.number(red)) if red else "",
             "spark": self._spark(say),
+            "surges": surge_rows(self._lately, say, self._now()) if self._lately else [],
+            "day": unit_rows(self._lately, say) if self._lately else [],
+            "day_none": self._lately is not None and not unit_rows(self._lately, say),
+            "day_away": self._away_text(LIVE, self._outages[LIVE], say) if LIVE in self._outages else "",
         }
 
     def _away(self, say: Speech) -> list[dict[str, str]]:
-        outages = dict(self._outages)
+        outages = {name: outage for name, outage in self._outages.items() if name != LIVE}
         broker = self._broker()
         if broker is not None:
             outages["broker"] = broker
-        return [
-            {
-                "key": name,
-                "text": say("away.since", service=say(f"service.{name}"), since=say.moment(outage.since, self._now())),
-            }
-            for name, outage in outages.items()
-        ]
+        return [{"key": name, "text": self._away_text(name, outage, say)} for name, outage in outages.items()]
+
+    def _away_text(self, name: str, outage: Outage, say: Speech) -> str:
+        return say("away.since", service=say(f"service.{name}"), since=say.moment(outage.since, self._now()))
 
     def _figures(self, counted: Statistics, say: Speech) -> dict[str, str]:
         closed = sum(counted.by_stage.get(stage.value, 0) for stage in (Stage.CLOSED, Stage.ARCHIVED))
@@ -400,9 +411,13 @@ def _without_clock(state: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name not in CLOCK}
 
 
-def case_path(number: str) -> str:
-    """Where a case is shown."""
-    return f"/cases/{quote(number, safe='')}"
+def _where(item: Item) -> str:
+    """What a line of the ticker leads to: its case; of a surge, the first of its cases while they are told."""
+    if isinstance(item.fact, SurgeFound) and item.fact.cases:
+        return case_path(str(item.fact.cases[0]))
+    if isinstance(item.fact, SurgeFact):
+        return "/board"
+    return case_path(item.about.number or str(item.case_id))
 
 
 def _percent(part: int, whole: int) -> str:

@@ -66,15 +66,20 @@ class Credentials:
 
 
 class Services:
-    """What the workbench asks of intake, router, sla and feedback. Every call raises `Away` where one fails."""
+    """What the workbench asks of intake, router, sla and feedback. Every call raises `Away` where one fails.
+
+    `aside` is asked, too, but has no part in any case, and no log.
+    """
 
     def __init__(
         self,
         addresses: Mapping[str, str],
         credentials: Credentials,
         transport: httpx.AsyncBaseTransport | None = None,
+        aside: Mapping[str, str] | None = None,
     ) -> None:
-        self._addresses = {name: address.rstrip("/") for name, address in addresses.items()}
+        self._addresses = {name: address.rstrip("/") for name, address in {**addresses, **(aside or {})}.items()}
+        self._names = tuple(addresses)
         self._credentials = credentials
         self._client = httpx.AsyncClient(
             timeout=TIMEOUT,
@@ -85,7 +90,8 @@ class Services:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._addresses)
+        """The services of the loop, in its order."""
+        return self._names
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -104,6 +110,13 @@ class Services:
         if not isinstance(obligations, dict):
             raise Away("sla", "/deadlines/summary has no obligations")
         return obligations
+
+    async def lately(self) -> dict[str, Any]:
+        """The live statistics: the last 24 hours, and what surges."""
+        found = await self._get("live", "/live")
+        if not isinstance(found, dict):
+            raise Away("live", "/live is not an object")
+        return found
 
     async def case(self, number_or_id: str) -> dict[str, Any]:
         """A case as the router holds it. Raises `NotFound` where there is none."""

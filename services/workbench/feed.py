@@ -1,4 +1,4 @@
-"""What the live board knows of the four logs: the latest facts, the pace, and who is overdue. No I/O.
+"""What the live board knows of the four logs and of surges: the latest facts, the pace, and who is overdue. No I/O.
 
 Everything is bounded, and everything here can be forgotten: the logs are the truth.
 """
@@ -113,6 +113,7 @@ class Feed:
         self._cases: OrderedDict[UUID, About] = OrderedDict()
         self._overdue: OrderedDict[tuple[UUID, O, str | None], RedLamp] = OrderedDict()
         self._last: dict[tuple[str, int], int] = {}
+        self._surges: OrderedDict[str, None] = OrderedDict()
 
     def take(self, topic: str, partition: int, envelope: Envelope) -> bool:
         """Take one event; False for one that was taken before (a republish)."""
@@ -121,6 +122,8 @@ class Feed:
             if envelope.sequence <= self._last.get(place, 0):
                 return False
             self._last[place] = envelope.sequence
+        if isinstance(envelope.fact, f.SurgeFact):
+            return self._take_surge(envelope)
         fact = envelope.fact
         about = self._remember(envelope.subject, fact)
         step = _entered(fact)
@@ -128,10 +131,24 @@ class Feed:
             self.pace.add(step, envelope.time)
         self._watch_overdue(envelope.subject, fact, about)
         if is_news(fact):
-            self.serial += 1
-            self._items.append(Item(self.serial, envelope.id, envelope.subject, envelope.time, fact, about))
+            self._add(envelope, about)
         self.taken.set()
         return True
+
+    def _take_surge(self, envelope: Envelope) -> bool:
+        """News, and no case's: it belongs to no log, and is told again where the live statistics were made anew."""
+        if envelope.id in self._surges:
+            return False
+        self._surges[envelope.id] = None
+        if len(self._surges) > MOST_KEPT:
+            self._surges.popitem(last=False)
+        self._add(envelope, About(None, None))
+        self.taken.set()
+        return True
+
+    def _add(self, envelope: Envelope, about: About) -> None:
+        self.serial += 1
+        self._items.append(Item(self.serial, envelope.id, envelope.subject, envelope.time, envelope.fact, about))
 
     def begin_anew(self) -> None:
         """The logs were made anew and count from 1 again."""

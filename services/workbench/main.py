@@ -1,7 +1,7 @@
 """The workbench: what people see. Composition root.
 
-It owns no log and no database: it reads the four logs' topics for the live board and asks the other services
-over HTTP for the rest.
+It owns no log and no database: it reads the four logs' topics and `surges` for the live board and asks the other
+services over HTTP for the rest.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ def assemble(
     zone = ZoneInfo(settings.time_zone)
     speeches = {language: Speech(language, lambda: directory.tree, zone) for language in CATALOGUES}
     credentials = Credentials(settings.signing_key.get_secret_value(), lambda: directory.hub, now)
-    services = Services(settings.services, credentials, transport)
+    services = Services(settings.services, credentials, transport, settings.aside)
     feed = Feed()
     stream = Stream(settings.most_watchers)
     tail = Tail(kafka, feed, now) if kafka is not None else None

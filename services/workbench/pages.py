@@ -19,9 +19,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from services.workbench import limits, standing, timeline, words
-from services.workbench.board import STEPS, Board, case_path
+from services.workbench.board import STEPS, Board
 from services.workbench.clients import Away, NotFound, Services
 from services.workbench.languages import Speech, choose
+from services.workbench.lately import CASES_LINKED, COLUMNS, case_path
 from services.workbench.manners import HEADERS
 from services.workbench.stream import EventStream, Full, Stream
 
@@ -90,7 +91,9 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals.update(static=self._static, blank=Blank(), steps=STEPS)
+        self._templates.globals.update(
+            static=self._static, blank=Blank(), steps=STEPS, linked=CASES_LINKED, columns=COLUMNS
+        )
         self._templates.filters.update(masked=words.masked, case_path=case_path)
 
     def add_to(self, app: FastAPI) -> None:

@@ -35,3 +35,8 @@ class WorkbenchSettings(ServiceSettings):
             "sla": self.sla_url,
             "feedback": self.feedback_url,
         }
+
+    @property
+    def aside(self) -> dict[str, str]:
+        """What the loop can do without: where it does not answer, the workbench is ready all the same."""
+        return {"live": self.live_url}

@@ -1,4 +1,4 @@
-"""Reads the four logs' topics from their end, without a group: every workbench sees everything.
+"""Reads the four logs' topics and `surges` from their end, without a group: every workbench sees everything.
 
 After a broker's restart it goes on where it was. What it cannot read it counts and passes over; the services
 that decide something have their dead letters for it.
@@ -16,13 +16,15 @@ from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from services.workbench import metrics
 from services.workbench.feed import Feed
 from shared.contracts.envelope import MAXIMUM_BYTES, Undecodable, decode
-from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES
+from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, SURGES, WHISTLES
 from shared.runtime.kafka import connection_options, leave
 from shared.runtime.settings import KafkaSettings
 
 logger = structlog.get_logger(__name__)
 
-TOPICS = (WHISTLES, CASES, DEADLINES, FEEDBACK)
+LOGS = (WHISTLES, CASES, DEADLINES, FEEDBACK)
+TOPICS = (*LOGS, SURGES)
+"""Without the logs nothing is read; `surges` may not be there: the loop can do without."""
 REWIND = 20
 """Messages of each partition read again at the start, so that a fresh board is not empty."""
 PROBE_SECONDS = 2.0
@@ -94,7 +96,7 @@ class Tail:
         # A client asks only for the topics it was told of.
         await asyncio.wait_for(kafka._client.set_topics(TOPICS), START_SECONDS)
         partitions = _partitions(kafka)
-        missing = set(TOPICS) - {partition.topic for partition in partitions}
+        missing = set(LOGS) - {partition.topic for partition in partitions}
         if missing:
             raise NotThere(f"no such topics yet: {', '.join(sorted(missing))}")
         kafka.assign(partitions)

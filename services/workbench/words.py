@@ -150,7 +150,7 @@ def _progressed(fact: f.CaseProgressed, say: Speech) -> Phrase:
 
 
 def _checked(key: str) -> Callable[[Any, Speech], Phrase]:
-    def told(fact: f.CaseChecked | f.FeedbackChecked, say: Speech) -> Phrase:
+    def told(fact: f.CaseChecked | f.FeedbackChecked | f.FeedbackSampleChecked, say: Speech) -> Phrase:
         unit = say.unit(fact.actor.unit) if fact.actor.unit else say.actor(fact.actor)
         if fact.passed:
             return Phrase(f"{key}.passed", Tone.GOOD, unit=unit)
@@ -256,6 +256,15 @@ def _concluded(fact: f.FeedbackConcluded, _say: Speech) -> Phrase:
     return Phrase("fact.feedback.concluded.rework", Tone.BACK)
 
 
+def _surging(fact: f.SurgeFound, say: Speech) -> Phrase:
+    return Phrase("fact.surge.found", Tone.YELLOW, reason=masked(say.reason(fact.reason)))
+
+
+def _ebbed(fact: f.SurgeEnded, say: Speech) -> Phrase:
+    common = masked(fact.key)
+    return Phrase("fact.surge.ended", kind=say.word(fact.kind), common=common, count=say.number(fact.count))
+
+
 WORDS: dict[type[f.Fact], Callable[[Any, Speech], Phrase]] = {
     f.WhistleReceived: _blown("fact.whistle.received"),
     f.WhistleVerified: lambda fact, say: Phrase("fact.whistle.verified", unit=say.actor(fact.actor)),
@@ -308,8 +317,24 @@ WORDS: dict[type[f.Fact], Callable[[Any, Speech], Phrase]] = {
         "fact.feedback.resident_answered", satisfaction=say.word(fact.satisfaction)
     ),
     f.FeedbackConcluded: _concluded,
+    f.FeedbackResidentAsked: lambda fact, say: Phrase("fact.feedback.resident_asked", until=say.day(fact.until)),
+    f.FeedbackSampled: lambda _fact, _say: Phrase("fact.feedback.sampled"),
+    f.FeedbackSampleChecked: _checked("fact.feedback.sample_checked"),
+    f.FeedbackExclusionAsked: lambda fact, say: Phrase(
+        "fact.feedback.exclusion_asked",
+        asker=say.actor(fact.actor),
+        unit=say.unit(fact.unit),
+        measures=say.join(map(say.word, fact.measures)),
+    ),
+    f.FeedbackExclusionRuled: lambda fact, say: Phrase(
+        f"fact.feedback.exclusion_ruled.{'approved' if fact.approved else 'dismissed'}", ruler=say.actor(fact.actor)
+    ),
+    f.FeedbackPublished: lambda _fact, _say: Phrase("fact.feedback.published"),
+    f.FeedbackWithheld: lambda fact, say: Phrase("fact.feedback.withheld", Tone.BACK, unit=say.actor(fact.actor)),
+    f.SurgeFound: _surging,
+    f.SurgeEnded: _ebbed,
 }
-"""How each fact of the four logs is said. A test walks every fact type."""
+"""How each fact of the four logs, and of surges, is said. A test walks every fact type."""
 
 _NOT_IN_TICKER: frozenset[type[f.Fact]] = frozenset(
     {

@@ -13,7 +13,7 @@ from deploy.demo.tally import BRANCHES
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "var" / "test-demo"
 INVARIANTS = ("I1", "I2", "I3", "I4", "I5", "I6", "I7")
-PROCESSES = {"intake", "router", "sla", "feedback", "workbench", "kafka", "postgresql"}
+PROCESSES = {"intake", "router", "sla", "feedback", "workbench", "live", "kafka", "postgresql"}
 MINUTES = 8
 
 

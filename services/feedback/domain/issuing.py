@@ -128,6 +128,12 @@ def due(
     return tuple(reversed(found))
 
 
+def was_early(card: Card, scoring: Scoring, now: datetime) -> bool:
+    """Whether it was computed before its period had settled, and the period has settled since."""
+    settled = settled_at(card.ends_at, scoring)
+    return card.status is Status.COMPUTED and card.computed_at is not None and card.computed_at < settled <= now
+
+
 def is_automatic(rhythm: Rhythm, scoring: Scoring) -> bool:
     return scoring.publishing.get(rhythm, Publishing.HUB) is Publishing.AUTOMATIC
 

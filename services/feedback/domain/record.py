@@ -18,6 +18,7 @@ class PartRecord(Value):
 
     `held`: it has the part still. `refusing`: its refusal is not ruled on yet, so it may owe the sign-in still.
     `settled_before`: what its predecessor had met or let pass before handing over; that stays the predecessor's.
+    `resumed_at`: when it got the part back, or its refusal was dismissed; what ran out in between counts from then.
     """
 
     unit: UnitCode
@@ -44,6 +45,11 @@ class PartRecord(Value):
     held: bool = True
     refusing: bool = False
     settled_before: tuple[Obligation, ...] = ()
+    resumed_at: datetime | None = None
+
+    def had_from(self, at: datetime) -> list[datetime]:
+        """When it got the part, and got it back, by then."""
+        return [when for when in (self.assigned_at, self.resumed_at) if when is not None and when <= at]
 
     @property
     def holds_the_ledger(self) -> bool:
@@ -100,7 +106,7 @@ def recorded(record: CaseRecord | None, fact: f.CaseFact, at: datetime) -> CaseR
         case f.CaseHandedOver():
             return _handed_over(record, fact, at)
         case f.CaseOverdue():
-            return _overdue(record, fact)
+            return _overdue(record, fact, at)
         case f.CaseSentToDesk(released=released) if released:
             return _let_go(record, at)
         case (
@@ -236,7 +242,9 @@ def _handed_over(record: CaseRecord, fact: f.CaseHandedOver, at: datetime) -> Ca
     record = _replaced(record, known, held=False, lead=False, refusing=False, **_left_ledger(known, at))
     if own is not None:
         ids = tuple(dict.fromkeys((*own.assignments, *known.assignments)))
-        record = _replaced(record, own, assignments=ids, held=True, lead=own.lead or known.lead)
+        record = _replaced(
+            record, own, assignments=ids, held=True, lead=own.lead or known.lead, refusing=known.refusing, resumed_at=at
+        )
     else:
         settled = tuple(owed for owed, field in _SETTLED_BY.items() if getattr(known, field) is not None)
         heir = PartRecord(
@@ -256,16 +264,33 @@ def _handed_over(record: CaseRecord, fact: f.CaseHandedOver, at: datetime) -> Ca
     return _on_the_ledger(record, fact.unit, at) if known.holds_the_ledger else record
 
 
-def _overdue(record: CaseRecord, fact: f.CaseOverdue) -> CaseRecord:
-    """What ran out ran out when it was due, also where that is told after the unit had acted, too late."""
+def _overdue(record: CaseRecord, fact: f.CaseOverdue, at: datetime) -> CaseRecord:
+    """What ran out ran out when it was due, also where that is told after the unit had acted, too late.
+
+    Only what was due while a refusal was argued, or while the part was with nobody, ran out when it went on: before
+    that nobody could know, and what was counted until then may be published. What was due before the unit had the
+    part is not its own, neither late nor in time.
+    """
     field = _SETTLED_BY.get(fact.obligation)
+    present = _meant(record, fact.assignment_id, fact.unit, at)
+    if field is None or present is None:
+        return record
+    ran_out_at = max(fact.due_at, present.resumed_at or fact.due_at)
     known = _meant(record, fact.assignment_id, fact.unit, fact.due_at)
-    if field is None or known is None or fact.obligation in known.settled_before:
-        return record
+    if known is None or known.assigned_at is None or known.assigned_at > fact.due_at:
+        return _owes_no_more(record, present, fact.obligation)
+    if known is not present:
+        record = _owes_no_more(record, present, fact.obligation)
     before: Settled | None = getattr(known, field)
-    if before is not None and before.at <= fact.due_at:
+    if fact.obligation in known.settled_before or (before is not None and before.at <= ran_out_at):
         return record
-    return _replaced(record, known, **{field: Settled(fact.due_at, late=True)})
+    return _replaced(record, known, **{field: Settled(ran_out_at, late=True)})
+
+
+def _owes_no_more(record: CaseRecord, known: PartRecord, obligation: Obligation) -> CaseRecord:
+    if obligation in known.settled_before:
+        return record
+    return _replaced(record, known, settled_before=(*known.settled_before, obligation))
 
 
 _SETTLED_BY = {Obligation.SIGN_IN: "sign_in", Obligation.FIRST_CONTACT: "contact", Obligation.HANDLE: "handle"}
@@ -288,7 +313,7 @@ def _with_part(
         case f.CaseRefusalRuled(upheld=True):
             return _replaced(record, known, refusing=False, **_met(known, at, Obligation.SIGN_IN))
         case f.CaseRefusalRuled():
-            return _replaced(record, known, refusing=False)
+            return _replaced(record, known, refusing=False, resumed_at=at)
         case f.CaseProgressed():
             return _replaced(record, known, **_met(known, at, Obligation.FIRST_CONTACT))
         case f.CaseRequestRuled():
@@ -311,8 +336,8 @@ def _meant(record: CaseRecord, assignment_id: UUID | None, unit: str | None, at:
     if assignment_id is None:
         return record.part(unit, record.round) if unit is not None else None
     named = [one for one in record.parts if assignment_id in one.assignments]
-    then = [one for one in named if one.assigned_at is not None and one.assigned_at <= at]
-    return next(reversed(then or named[:1]), None)
+    got_it = [(max(when), place) for place, one in enumerate(named) if (when := one.had_from(at))]
+    return named[max(got_it)[1]] if got_it else next(iter(named), None)
 
 
 def _given(record: CaseRecord, made: Iterable[f.AssignmentMade], at: datetime) -> CaseRecord:
@@ -325,7 +350,8 @@ def _given(record: CaseRecord, made: Iterable[f.AssignmentMade], at: datetime) -
             record = record.model_copy(update={"parts": (*record.parts, new)})
         else:
             ids = tuple(dict.fromkeys((*known.assignments, assignment.assignment_id)))
-            record = _replaced(record, known, lead=lead, held=True, assignments=ids)
+            resumed_at = known.resumed_at if known.held else at
+            record = _replaced(record, known, lead=lead, held=True, assignments=ids, resumed_at=resumed_at)
     return record
 
 

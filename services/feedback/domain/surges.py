@@ -104,6 +104,8 @@ def seen(watched: Watched, whistle: Seen, level: Sensitivity) -> tuple[Watched, 
     """The key with one more whistle, and what is to be told of it. A whistle seen before changes nothing."""
     if any(known.case_id == whistle.case_id for known in watched.recent):
         return watched, ()
+    if _nothing_is_learnt(watched) and whistle.at < watched.recent[0].at:
+        watched = replace(watched, learnt_until=whistle.at)  # logs have shards: it was the first, and is read second
     if watched.learnt_until is not None and whistle.at < watched.learnt_until:
         # it comes too late to be part of a surge, as where everything is read anew: it teaches what is usual
         return replace(watched, learnt=watched.learnt + 1), ()
@@ -183,6 +185,11 @@ def _grown(surge: Surge, whistle: Seen) -> tuple[Surge, tuple[Told, ...]]:
     told = len(cases) if doubled else surge.told
     after = replace(surge, cases=cases, last_at=max(surge.last_at, whistle.at), told=told)
     return after, (Told(Change.GREW, after, whistle.at),) if doubled else ()
+
+
+def _nothing_is_learnt(watched: Watched) -> bool:
+    """Whether what is known of it is still what came first."""
+    return watched.days == 0 and bool(watched.recent) and watched.learnt_until == watched.recent[0].at
 
 
 def _learnt(watched: Watched, now: datetime, level: Sensitivity) -> Watched:

@@ -40,6 +40,7 @@ function fillRow(row, values) {
   each(row, "text", (element, path) => write(element, at(values, path)));
   each(row, "width", (element, path) => set(element, "width", at(values, path) || 0));
   each(row, "href", (element, path) => set(element, "href", at(values, path)));
+  each(row, "when", (element, path) => (element.hidden = !at(values, path)));
   each(row, "tone", (element, path) => set(element, "class", `fact tone-${at(values, path)}`));
 }
 

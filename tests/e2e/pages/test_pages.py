@@ -82,7 +82,7 @@ class Site:
 
         def take() -> None:
             for fact in facts:
-                topic = kit.TOPIC_OF[kit.service_of(fact)]
+                topic = {**kit.TOPIC_OF, "live": "surges"}[kit.service_of(fact)]
                 self.parts.feed.take(topic, 0, kit.envelope(fact, case_id=case_id))  # type: ignore[arg-type]
 
         self._loop.call_soon_threadsafe(take)
@@ -212,6 +212,34 @@ def test_services_that_are_away_are_named(browser: Browser, site: Site) -> None:
     page.wait("document.querySelector('.away').hidden")
 
 
+def test_a_surge_appears_with_its_cases_and_goes(browser: Browser, site: Site) -> None:
+    page = live_board(browser, site)
+    assert page.value("document.querySelector('.surges-card').hidden") is True
+    site.upstream.answers["live /live"] = kit.LATELY
+    site.tell(kit.SURGES[0], case_id=kit.SURGE)
+    page.wait("!document.querySelector('.surges-card').hidden")
+    assert "同一地点 湖畔社区" in page.text(".surges")
+    links = "[...document.querySelectorAll('.surge-cases a:not([hidden])')].map((link) => link.getAttribute('href'))"
+    assert page.value(links) == [f"/cases/{NUMBER}", f"/cases/{kit.OTHER}"]
+    page.wait("document.querySelectorAll('.day tbody tr').length === 3")
+    assert page.value("document.querySelector('.day-open').textContent") == "30"
+    page.wait("document.querySelectorAll('.ticker li').length === 1")
+    assert "诉求激增：" in page.text(".ticker")
+    site.upstream.answers["live /live"] = {"surges": []}
+    page.wait("document.querySelector('.surges-card').hidden")
+    assert page.value("document.querySelectorAll('.surge').length") == 0
+    assert page.complaints == []
+
+
+def test_without_live_statistics_the_board_is_not_disturbed(browser: Browser, site: Site) -> None:
+    page = live_board(browser, site)
+    site.upstream.stop("live")
+    page.wait("!document.querySelector('.day-away').hidden")
+    assert "实时统计自 10:30:00 起无应答" in page.text(".day-away")
+    assert page.value("document.querySelector('.away').hidden") is True
+    assert page.text("[data-state='figures.open']") == "40"
+
+
 def test_a_paused_ticker_waits(browser: Browser, site: Site) -> None:
     page = live_board(browser, site)
     page.value("document.querySelector('[data-pause-button]').click()")
@@ -256,8 +284,11 @@ def test_nothing_runs_over_the_edge(browser: Browser, site: Site, language: str)
     site.upstream.answers[f"router /cases/{NUMBER}"] = kit.case_document(title=long, content=long, respondent=long)
     for _ in range(3):
         site.tell(kit.dispatched(title=long), kit.overdue(), case_id=uuid4())
+    surge = kit.LATELY["surges"][0] | {"shown": long}
+    site.upstream.answers["live /live"] = kit.LATELY | {"surges": [surge, surge | {"key": "other", "kind": "category"}]}
     page = live_board(browser, site, f"?lang={language}")
     page.wait("document.querySelectorAll('.lamps li').length === 3")
+    page.wait("document.querySelectorAll('.surge').length === 2")
     for path in ("", f"/cases/{NUMBER}", "/cases/unknown"):
         if path:
             page.go(f"{site.url}{path}?lang={language}")

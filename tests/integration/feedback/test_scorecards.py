@@ -12,10 +12,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 import pytest
+from typer.testing import CliRunner
 
+from deploy.check.command import CANNOT_CHECK
+from deploy.cli import app
 from deploy.local.places import PROJECT
 from deploy.local.processes import Addresses
-from deploy.migrate import migrate
+from deploy.migrate import migrate, migrations_of
 from deploy.scorecard.verifying import Verdict, cards_to_verify, snapshot_of, verify
 from services.feedback import compute, schedule
 from services.feedback.compute import ClaimLost, compute_claimed
@@ -23,7 +26,7 @@ from services.feedback.domain import scorecard
 from services.feedback.domain.issuing import Card, Status
 from services.feedback.domain.judged import parts, whole
 from services.feedback.domain.part import Part
-from services.feedback.domain.periods import Period, period_named
+from services.feedback.domain.periods import Period, last_ended, period_named
 from services.feedback.domain.review import Review
 from services.feedback.domain.scoring import Rhythm, Scoring
 from services.feedback.domain.standards import Standards
@@ -49,6 +52,7 @@ from tests.unit.feedback.histories import (
     NOW,
     TREE,
     WATER,
+    History,
     answered,
     asks,
     closed,
@@ -230,6 +234,31 @@ async def test_a_case_is_found_by_what_its_source_calls_it(district: District) -
     assert await reviews.case_by_source_ref("GD-2") is None
 
 
+async def test_cases_from_before_this_release_have_no_rows_and_go_on(engines: Addresses) -> None:
+    """A database of 0.1: a review without a record. It is migrated, read and judged, and measured nowhere."""
+    name = f"feedback_{uuid4().hex}"
+    admin = await asyncpg.connect(engines.postgres_admin_url)
+    await admin.execute(f"create database {name}")
+    old = await asyncpg.connect(urlunsplit(urlsplit(engines.postgres_admin_url)._replace(path=f"/{name}")))
+    names = [path.name for path in migrations_of("feedback")]
+    migrations = migrations_of("feedback")[: names.index("0002_measured.sql") + 1]
+    for path in migrations[:-1]:
+        await old.execute(path.read_text(encoding="utf-8"))
+    review = History(opened(), handled()).review
+    assert review is not None
+    said = review.model_dump_json(exclude={"record", "judged"})
+    await old.execute("insert into state (case_id, caseseq, state) values ($1, 0, $2)", CASE, said)
+    await old.execute(migrations[-1].read_text(encoding="utf-8"))
+
+    assert await old.fetchval("select count(*) from state where coalesce(state -> 'record', 'null') = 'null'") == 1
+    assert await old.fetchval("select count(*) from part") == 0
+    read = Review.model_validate_json(await old.fetchval("select state::text from state"))
+    assert (read.record, read.waiting) == (None, review.waiting)
+    await old.close()
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
 # --- keeping ------------------------------------------------------------------------------------------------------
 
 
@@ -357,6 +386,21 @@ async def test_two_processes_compute_and_publish_what_is_due_once(district: Dist
     assert all(card.status is Status.COMPUTED for card in cards if card.rhythm is Rhythm.MONTH)
 
 
+async def test_what_was_computed_too_early_is_computed_and_published_once_more(district: District) -> None:
+    await district.tell()
+    await district.by_admin("update whole set received_at = clock_timestamp() - interval '3 days'")
+    yesterday = last_ended(Rhythm.DAY, await district.cards.now(), SCORING)
+    card = await district.computed(yesterday)
+    await district.by_admin("update scorecard set computed_at = ends_at - interval '1 hour'")
+    computed: list[int] = []
+    await scheduled(district, computed).look(district.pool, behind=True)
+    assert computed == []
+    await scheduled(district, computed).look(district.pool, behind=False)
+    found = await district.cards.card(card.id)
+    assert found is not None
+    assert (computed.count(card.id), found.status) == (1, Status.PUBLISHED)
+
+
 async def test_while_facts_wait_nothing_is_asked_for_by_itself(district: District) -> None:
     await district.tell()
     await district.by_admin("update whole set received_at = clock_timestamp() - interval '3 days'")
@@ -451,6 +495,32 @@ async def test_a_case_that_was_never_measured_is_left_out(district: District) ->
     assert verdict.differences == ()
     assert verdict.replayed is not None
     assert (verdict.replayed.cases, verdict.replayed.unmeasured) == (3, 1)
+
+
+async def test_the_command_says_what_holds_and_ends_with_1_where_something_does_not(
+    district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHUISHAO_POSTGRES_ADMIN_URL", district.admin_url)
+    monkeypatch.setenv("CHUISHAO_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+
+    async def said(*given: str) -> tuple[int, str]:
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["scorecard", "verify", *given])
+        return result.exit_code, result.output
+
+    await district.tell()
+    card = await district.computed()
+    code, output = await said(str(card.id))
+    assert (code, f"OK {card.hash}" in output, "4 cases" in output) == (0, True, True)
+    assert await said("--all") == (0, "0 of 0 hold 一致\n")
+    assert (await said("999"))[0] == CANNOT_CHECK
+
+    await district.by_admin("update part set rated_at = null, contact_score = null")
+    await district.computed()
+    await district.by_admin("update scorecard set status = 'published', published_at = clock_timestamp()")
+    code, output = await said("--all")
+    assert (code, "DIFFERS" in output, f"units {WATER} · " in output) == (1, True, True)
+    code, output = await said("--all", "--json")
+    assert (code, [one["ok"] for one in orjson.loads(output)]) == (1, [False])
 
 
 # --- the service --------------------------------------------------------------------------------------------------

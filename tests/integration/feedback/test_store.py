@@ -9,12 +9,12 @@ from services.feedback.api import Place, Reviews, Scope
 from services.feedback.domain.moment import sortable
 from services.feedback.domain.review import Review, Waiting
 from services.feedback.main import HANDLERS
-from services.feedback.store import PostgresReviews
+from services.feedback.store import PostgresReviews, ReviewStates
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES
 from shared.contracts.vocabulary import Obligation, ReworkCause, Satisfaction, Source
 from shared.runtime.decision import DoorKey, FromDoor, Input
-from shared.runtime.postgres import JsonStates, PostgresStore, open_pool
+from shared.runtime.postgres import PostgresStore, open_pool
 from shared.runtime.problems import Refused
 from shared.runtime.road import Road
 from shared.runtime.service import decide_with
@@ -91,7 +91,7 @@ async def tell(road: Road[Review]) -> None:
 async def twins(postgres_url: str) -> AsyncIterator[tuple[Reviews, Reviews]]:
     pool = await open_pool(postgres_url)
     store = PostgresStore("feedback", pool, postgres_url)
-    await tell(Road("feedback", store, JsonStates(Review), decide_with(HANDLERS), NoRelay()))
+    await tell(Road("feedback", store, ReviewStates(), decide_with(HANDLERS), NoRelay()))
     memory = MemoryFeedback()
     await tell(memory.road)
     yield PostgresReviews(pool), MemoryReviews(memory)

@@ -5,6 +5,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,8 +13,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from deploy.demo import cast as acting
+from deploy.demo import command
 from deploy.demo.cast import Cast
 from deploy.demo.people import Habit, Habits
+from deploy.demo.rehearsal import Rehearsal
 from deploy.demo.scenes import PLAYS, Play, Scene, co_handler_refuses, suspended
 from services.router.api import DOORWAYS
 from services.router.domain.case import Case
@@ -25,6 +28,7 @@ from shared.contracts.topics import CASES, dead_letter_topic, reports_topic
 from shared.contracts.vocabulary import Obligation, Stage
 from shared.runtime.consumer import to_input
 from shared.runtime.decision import Decision, FromTimer, Input
+from shared.runtime.settings import KafkaSettings
 from tests.unit.router.stories import CASE, DISTRICT, FOR_SHOPS, MARKET, PARKS, TREE, matter, staff_of, whistle
 
 COMMANDS = {doorway.path: doorway.command for doorway in DOORWAYS}
@@ -112,8 +116,8 @@ class Doors:
         if service != "router":
             return {"ok": True}
         await pauses(self._dice)
-        command = COMMANDS[path.rsplit("/", 1)[1]].model_validate({"actor": staff_of(who["unit"]), **body})
-        decision = self._router.take(Input(CASE, command, str(uuid4()), FromTimer(), who["unit"]))
+        asked = COMMANDS[path.rsplit("/", 1)[1]].model_validate({"actor": staff_of(who["unit"]), **body})
+        decision = self._router.take(Input(CASE, asked, str(uuid4()), FromTimer(), who["unit"]))
         await pauses(self._dice)
         return {} if decision.refusal is not None else {"ok": True}
 
@@ -272,3 +276,23 @@ async def test_a_report_of_which_nothing_is_heard_is_sent_again_as_it_is(monkeyp
     assert not await cast.say(CASE, PARKS, f.ReportSignedIn(person="p-1"), lambda seen: seen.caseseq > 0)
     assert len(sent) == acting.SENT_AT_MOST
     assert len({decode(value).id for value in sent}) == 1
+
+
+async def test_a_rehearsal_in_which_nothing_moves_says_which_cases_stand_and_who_waits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command, "QUIET_SECONDS", -1.0)
+    world = World(1, PLAYS, Habits(case_has_a_scene=Habit(1000, 999), unit_refuses=Habit(1000, 999)))
+    rehearsal = Rehearsal(Any, TREE, KafkaSettings(), tmp_path / "accepted.jsonl", 1.0)  # type: ignore[arg-type]
+    rehearsal.cast = world.cast
+    rehearsal.tally.accepted = 2
+    rehearsal.tally.stages[CASE] = Stage.HANDLING
+    rehearsal.spawn(asyncio.sleep(60))
+    watcher = command._Watcher(rehearsal, None, 0.0, "")
+    with pytest.raises(command.Stuck, match="accepted 2, standing in: handling 1") as stuck:
+        watcher.drained(rehearsal.tally)
+    assert stuck.value.found["never_opened"] == 1
+    assert [one["case_id"] for one in stuck.value.found["cases"]] == [str(CASE)]
+    assert stuck.value.found["waiting"] == {"sleep": 1}
+    for task in rehearsal._tasks:
+        task.cancel()

@@ -1,14 +1,15 @@
 """When a scorecard is due, published and disputed: the rules on the keeper in memory, and the calendar as a table."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.feedback.domain.issuing import Card, due, is_automatic
+from services.feedback.domain.issuing import Card, due, is_automatic, was_early
 from services.feedback.domain.scoring import Rhythm, Scoring
 from services.feedback.scorecards import Scorecards
-from tests.unit.feedback.issuing_suite import SUITE, Finish
+from tests.unit.feedback.issuing_suite import SUITE, WANG, Finish
 from tests.unit.feedback.memory_scorecards import MemoryScorecards
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -64,3 +65,16 @@ def test_a_period_is_due_in_the_moment_it_has_settled() -> None:
 def test_days_and_weeks_publish_themselves_where_nothing_else_is_said() -> None:
     assert [rhythm for rhythm in Rhythm if is_automatic(rhythm, SCORING)] == [Rhythm.DAY, Rhythm.WEEK]
     assert not is_automatic(Rhythm.DAY, SCORING.model_copy(update={"publishing": {}}))
+
+
+def test_what_was_computed_before_it_had_settled_is_computed_once_more() -> None:
+    cards = MemoryScorecards(NOW)
+    sunday = due(Rhythm.DAY, NOW + timedelta(days=1), SCORING, (), LONG_AGO)[-1]
+    settled = sunday.end + timedelta(hours=24)
+    card = asyncio.run(cards.ask(sunday, WANG))
+    early = cards.computed(card.id, b"{}")
+    assert not was_early(card, SCORING, settled)
+    assert not was_early(early, SCORING, settled - timedelta(seconds=1))
+    assert was_early(early, SCORING, settled)
+    cards.at = settled
+    assert not was_early(cards.computed(card.id, b"{}"), SCORING, settled)

@@ -90,11 +90,32 @@ def test_an_upheld_refusal_meets_the_sign_in_and_the_case_goes_to_another() -> N
     assert (east.lead, water.lead) == (False, True)
 
 
-def test_a_dismissed_refusal_meets_nothing_and_the_first_due_time_holds() -> None:
+def test_a_dismissed_refusal_meets_nothing_and_what_ran_out_meanwhile_counts_from_the_ruling_on() -> None:
+    # It may be argued for weeks: until the ruling nobody could know, and those weeks may have been published.
     told = story().dispatched(T[1], WATER).refused(T[2], WATER).ruled(T[6], WATER, upheld=False)
     assert told.part(WATER).sign_in is None
     told.overdue(T[6], WATER, Obligation.SIGN_IN, T[5]).signed_in(T[7], WATER)
+    assert told.part(WATER).sign_in == late(T[6])
+
+
+def test_a_dismissed_refusal_leaves_what_is_due_later_as_it_was() -> None:
+    told = story().dispatched(T[1], WATER).refused(T[2], WATER).ruled(T[3], WATER, upheld=False)
+    told.overdue(T[6], WATER, Obligation.SIGN_IN, T[5])
     assert told.part(WATER).sign_in == late(T[5])
+
+
+def test_a_predecessors_refusal_that_is_dismissed_late_is_late_for_the_predecessor() -> None:
+    told = story().dispatched(T[1], WEST).refused(T[2], WEST).handed_over(T[4], WEST, NORTH)
+    told.say(
+        T[6],
+        f.CaseRefusalRuled(
+            **told.head(), assignment_id=assignment(WEST), unit=NORTH, upheld=False, reason="职责清单第 12 条"
+        ),
+    )
+    told.overdue(T[6], NORTH, Obligation.SIGN_IN, T[3], under=assignment(WEST))
+    told.say(T[7], f.CaseSignedIn(**told.head(), assignment_id=assignment(WEST), unit=NORTH))
+    assert told.part(WEST).sign_in == late(T[6])
+    assert told.part(NORTH).sign_in is None
 
 
 def test_a_refusal_that_nobody_ruled_on_is_met_when_another_unit_is_designated() -> None:
@@ -210,6 +231,29 @@ def test_a_successor_with_a_part_of_its_own_goes_on_with_that() -> None:
     assert told.part(NORTH).handle == met(T[2])
     assert (told.part(NORTH).on_ledger_at, told.part(NORTH).written_off) == (T[4], True)
     assert told.part(WEST).handle is None
+
+
+def test_a_successor_that_had_a_part_before_acts_for_itself_from_then_on() -> None:
+    # NORTH helped, was released, and now takes over the part that WEST got after it.
+    told = story().dispatched(T[1], MARKET, NORTH).dispatched(T[2], MARKET).dispatched(T[3], MARKET, WEST)
+    told.handed_over(T[4], WEST, NORTH, Role.CO_HANDLER)
+    told.say(T[5], f.CaseSignedIn(**told.head(), assignment_id=assignment(WEST), unit=NORTH))
+    told.done(T[6], NORTH, under=assignment(WEST))
+    assert settled(told, NORTH) == (met(T[5]), met(T[6]), met(T[6]))
+    assert settled(told, WEST) == (None, None, None)
+
+
+def test_what_was_due_before_a_unit_had_the_part_is_not_its_own() -> None:
+    # MARKET lost the case, late; WATER, which succeeded it, is given it anew and goes on with what is left of the time.
+    told = story().dispatched(T[1], MARKET).overdue(T[2], MARKET, Obligation.SIGN_IN, T[2]).dispatched(T[5], WATER)
+    told.overdue(T[5], WATER, Obligation.SIGN_IN, T[2]).signed_in(T[6], WATER)
+    assert (told.part(MARKET).sign_in, told.part(WATER).sign_in) == (late(T[2]), None)
+
+
+def test_what_was_due_while_a_unit_had_lost_its_part_ran_out_when_it_got_it_back() -> None:
+    told = story().dispatched(T[1], WATER).dispatched(T[2], MARKET).dispatched(T[5], WATER)
+    told.overdue(T[5], WATER, Obligation.HANDLE, T[3])
+    assert told.part(WATER).handle == late(T[5])
 
 
 @pytest.mark.parametrize("ends", ["withdrawn", "merged", "to_desk"])

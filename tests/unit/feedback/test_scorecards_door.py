@@ -10,6 +10,7 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
+from services.feedback.appeals_api import add_appeal_routes
 from services.feedback.domain import scorecard
 from services.feedback.domain.issuing import Card
 from services.feedback.domain.judged import Exclusion, Judged
@@ -111,6 +112,7 @@ async def window() -> AsyncIterator[Window]:
         lambda: woken.append(1),
     )
     add_scorecard_routes(app, desk)
+    add_appeal_routes(app, desk)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://feedback") as client:
         yield Window(client, cards, reviews, woken)
 
@@ -229,7 +231,8 @@ async def test_a_unit_sees_its_own_opinion_and_the_hub_all(window: Window) -> No
     own = (await window.get(f"/scorecards/{number}/opinion", OF_EAST))[1]["opinions"]
     assert sorted(one["unit"] for one in of_all) == [EAST, WEST]
     assert [one["unit"] for one in own] == [EAST]
-    assert (await window.get(f"/scorecards/{number}/opinion", OF_EAST, unit=WEST))[0] == 403
+    for who, of in ((OF_EAST, {"unit": WEST}), (token(None), {}), (token(None), {"unit": EAST})):
+        assert (await window.get(f"/scorecards/{number}/opinion", who, **of))[0] == 403
     page = await window.client.get(f"/scorecards/{number}/opinion", params={"html": "true"}, headers=WANG)
     assert page.headers["content-type"].startswith("text/html")
     assert (await window.get(f"/scorecards/{number}/opinion", OF_EAST, html="true"))[0] == 403
@@ -342,6 +345,7 @@ async def test_a_unit_sees_its_own_appeals_and_the_hub_all(window: Window) -> No
     assert [one["unit"] for one in (await window.get("/appeals", OF_EAST))[1]["appeals"]] == [EAST]
     assert (await window.get("/appeals", OF_EAST, unit=WEST))[0] == 403
     assert (await window.get("/appeals", RESIDENT))[0] == 403
+    assert (await window.get("/appeals", token(None)))[0] == 403
     page = (await window.get("/appeals", WANG, limit="1"))[1]
     assert page["next"] == page["appeals"][0]["number"]
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils import uuid7
@@ -25,7 +26,7 @@ class OtherLog:
     heads: dict[int, Head] = field(default_factory=dict)
     caseseqs: Counter[UUID] = field(default_factory=Counter)
 
-    def append(self, case_id: UUID, fact: Fact) -> Message:
+    def append(self, case_id: UUID, fact: Fact, at: datetime = NOW) -> Message:
         """The next event of the case's shard, as a message."""
         shard = shard_of(case_id)
         head = self.heads.get(shard, Head(shard, 0, GENESIS, 0))
@@ -34,7 +35,7 @@ class OtherLog:
             id=str(uuid7()),
             source=f"/chuishao/{self.service}",
             subject=case_id,
-            time=NOW,
+            time=at,
             fact=fact,
             sequence=head.sequence + 1,
             caseseq=self.caseseqs[case_id],

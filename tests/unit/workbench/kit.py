@@ -28,6 +28,7 @@ from shared.contracts.vocabulary import (
     Ledger,
     Level,
     LimitCause,
+    Measure,
     Obligation,
     RequestKind,
     ResumeCause,
@@ -36,6 +37,7 @@ from shared.contracts.vocabulary import (
     Satisfaction,
     Source,
     Stage,
+    SurgeKind,
     UnitKind,
     Urgency,
 )
@@ -327,11 +329,58 @@ EXAMPLES: list[f.Fact] = [
         words="谢谢",
         actor=actor(None, ActorKind.RESIDENT),
     ),
+    f.FeedbackResidentAsked(round=1, until=NOW + timedelta(days=7)),
     f.FeedbackConcluded(round=1, close=True, reason=REASON, resident_silent=True, actor=actor(None, ActorKind.RULE)),
+    f.FeedbackSampled(round=1, reason=REASON),
+    f.FeedbackSampleChecked(round=1, passed=False, note="又停水了", actor=actor(HUB)),
+    f.FeedbackExclusionAsked(
+        exclusion=OTHER,
+        round=1,
+        unit=WATER,
+        measures=(Measure.HANDLE, Measure.SATISFIED),
+        reason="暴雨停工",
+        basis="办理规程第三十条",
+        actor=actor(WATER),
+    ),
+    f.FeedbackExclusionRuled(exclusion=OTHER, approved=True, reason="属实", actor=actor(HUB)),
+    f.FeedbackPublished(
+        number=NUMBER,
+        title="停水",
+        result="已换水管",
+        region=COMMUNITY,
+        units=(WATER,),
+        received_at=NOW,
+        closed_at=NOW,
+        method="1",
+    ),
+    f.FeedbackWithheld(reason="居民要求", actor=actor(HUB)),
 ]
 """One of every fact of the four logs, in the order of a case's life."""
 
-SERVICE_OF = {"whistle": "intake", "case": "router", "deadline": "sla", "feedback": "feedback"}
+SURGE = UUID("01930000-0000-5000-8000-0000000000ff")
+SURGES: list[f.SurgeFact] = [
+    f.SurgeFound(
+        kind=SurgeKind.PLACE,
+        key="湖畔社区",
+        region=COMMUNITY,
+        since=NOW - timedelta(hours=3),
+        count=4,
+        usual_per_day=0.02,
+        cases=(CASE, OTHER),
+        reason=f.Reason(zh="同一地点：湖畔社区，3 小时内 4 件。", en="4 cases at one place within 3 h (湖畔社区)."),
+    ),
+    f.SurgeEnded(
+        kind=SurgeKind.PLACE,
+        key="湖畔社区",
+        region=COMMUNITY,
+        since=NOW - timedelta(hours=3),
+        count=4,
+        usual_per_day=0.02,
+        ended_at=NOW,
+    ),
+]
+
+SERVICE_OF = {"whistle": "intake", "case": "router", "deadline": "sla", "feedback": "feedback", "surge": "live"}
 TOPIC_OF = {"intake": "whistles", "router": "cases", "sla": "deadlines", "feedback": "feedback"}
 
 
@@ -381,6 +430,34 @@ STATISTICS: dict[str, Any] = {
 }
 
 
+LATELY: dict[str, Any] = {
+    "hours": {
+        "unit": {
+            WATER: {"received": 0, "dispatched": 31, "overdue": 4, "closed": 22, "rated": 18},
+            STREET: {"received": 0, "dispatched": 5, "overdue": 0, "closed": 1200, "rated": 0},
+        },
+        "category": {},
+    },
+    "open": {"units": {WATER: 30, HOUSING: 2}, "categories": {}},
+    "surges": [
+        {
+            "kind": "place",
+            "key": f"{COMMUNITY} 湖畔社区",
+            "shown": "湖畔社区",
+            "region": COMMUNITY,
+            "since": (NOW - timedelta(hours=3)).isoformat(),
+            "usual_per_day": 0.02,
+            "count": 7,
+            "cases": [
+                {"case_id": str(CASE), "number": NUMBER},
+                {"case_id": str(OTHER), "number": None},
+            ],
+        }
+    ],
+}
+"""What the live statistics answer."""
+
+
 def case_document(stage: Stage = Stage.CLOSED, **changes: Any) -> dict[str, Any]:
     return {
         "case_id": str(CASE),
@@ -403,6 +480,7 @@ class Upstream:
         self.answers: dict[str, Any] = {
             "router /statistics": STATISTICS,
             f"router /cases/{NUMBER}": case_document(),
+            "live /live": {"hours": {}, "open": {}, "surges": []},
             "sla /deadlines/summary": {"obligations": {"handle": {"armed": 7, "overdue": 2}}},
             f"sla /cases/{CASE}/deadlines": {"case_id": str(CASE), "deadlines": []},
         }
@@ -440,7 +518,7 @@ def settings(folder: Path, **changes: Any) -> WorkbenchSettings:
     """Settings for a set-up folder with the small district in it."""
     units = [unit.model_dump(mode="json", exclude={"capabilities"}) for unit in tree()]
     (folder / "units.yaml").write_text(orjson.dumps({"version": "1", "units": units}).decode(), encoding="utf-8")
-    urls = {f"{service}_url": f"http://{service}" for service in TOPIC_OF}
+    urls = {f"{service}_url": f"http://{service}" for service in (*TOPIC_OF, "live")}
     values: dict[str, Any] = {"setup": folder, "signing_key": KEY} | urls | changes
     return WorkbenchSettings(**values)
 

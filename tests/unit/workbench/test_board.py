@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,7 @@ import pytest
 import uvicorn
 
 from services.workbench import board as boards
+from services.workbench.lately import per_day
 from services.workbench.main import Workbench
 from shared.contracts import facts as f
 from tests.unit.workbench import kit
@@ -204,3 +206,81 @@ async def test_the_line_of_the_last_hour_where_it_is_quiet(tmp_path: Path) -> No
     assert spark["arrivals"].split()[-1] == "59,0.0"
     assert len(spark["closings"].split()) == boards.SPARK_BUCKETS
     assert isinstance(kit.EXAMPLES[3], f.CaseOpened)
+
+
+async def test_surges_and_the_last_day_come_from_the_live_statistics(tmp_path: Path) -> None:
+    upstream = Upstream()
+    upstream.answers["live /live"] = kit.LATELY
+    parts, app = kit.workbench(tmp_path, upstream)
+    await parts.board.fresh()
+    state = parts.board.state("zh-CN")
+    (surge,) = state["surges"]
+    assert (surge["kind"], surge["name"], surge["region"]) == ("同一地点", "湖畔社区", "湖畔社区")
+    assert (surge["count"], surge["since"], surge["usual"]) == ("7 件", "自 07:30:00 起", "平时每天约 0.02 件")
+    assert (surge["href_0"], surge["case_0"]) == (f"/cases/{kit.NUMBER}", kit.NUMBER)
+    assert surge["href_1"] == f"/cases/{kit.OTHER}"
+    assert (surge["href_2"], surge["more"]) == ("", "另 2 件")
+    assert [row["name"] for row in state["day"]] == ["和安供水公司", "区住建委", "东湖街道"]
+    assert state["day"][0] == {
+        "key": kit.WATER,
+        "name": "和安供水公司",
+        "dispatched": "31",
+        "open": "30",
+        "overdue": "4",
+        "closed": "22",
+        "rated": "18",
+    }
+    assert state["day"][2]["closed"] == "1,200"
+    assert (state["day_away"], state["day_none"], state["away"]) == ("", False, [])
+    async with kit.browser(app) as browser:
+        page = (await browser.get("/board?lang=en")).text
+    assert f'href="/cases/{kit.NUMBER}"' in page
+    assert "Last 24 hours" in page
+    assert "since 07:30:00" in page
+
+
+async def test_without_the_live_statistics_the_board_goes_on_and_says_so_where_they_are_missing(tmp_path: Path) -> None:
+    upstream = Upstream()
+    upstream.stop("live")
+    parts, app = kit.workbench(tmp_path, upstream)
+    async with kit.browser(app) as browser:
+        page = (await browser.get("/board")).text
+    state = parts.board.state("zh-CN")
+    assert state["figures"]["open"] == "40"
+    assert (state["surges"], state["day"], state["day_none"], state["away"]) == ([], [], False, [])
+    assert state["day_away"] == "实时统计自 10:30:00 起无应答"
+    assert state["day_away"] in page
+
+
+async def test_live_statistics_that_cannot_be_read_are_away_and_the_last_ones_stay(tmp_path: Path) -> None:
+    upstream, clock = Upstream(), kit.Clock()
+    upstream.answers["live /live"] = kit.LATELY
+    parts, _ = kit.workbench(tmp_path, upstream, clock)
+    await parts.board.fresh()
+    upstream.answers["live /live"] = {"surges": [{"kind": "weather"}]}
+    clock.now += timedelta(seconds=10)
+    await parts.board.fresh()
+    state = parts.board.state("en")
+    assert state["day_away"] == "Live statistics: no answer since 10:30:10"
+    assert (len(state["surges"]), len(state["day"])) == (1, 3)
+    upstream.answers["live /live"] = {"hours": {}, "surges": []}
+    clock.now += timedelta(seconds=10)
+    await parts.board.fresh()
+    state = parts.board.state("en")
+    assert (state["surges"], state["day"], state["day_away"], state["day_none"]) == ([], [], "", True)
+
+
+async def test_news_of_a_surge_leads_to_the_first_of_its_cases(tmp_path: Path) -> None:
+    parts, _ = kit.workbench(tmp_path, Upstream())
+    for fact in kit.SURGES:
+        parts.feed.take("surges", 0, kit.envelope(fact, case_id=kit.SURGE))
+    ended, found = parts.board.items("zh-CN")
+    assert (found["tone"], found["href"], found["number"]) == ("yellow", f"/cases/{kit.CASE}", "")
+    assert (ended["tone"], ended["href"]) == ("plain", "/board")
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"), [(0.001, "< 0.01"), (0.02, "0.02"), (0.456, "0.46"), (1.24, "1.2"), (12.4, "12"), (1234, "1,234")]
+)
+def test_how_many_a_day(rate: float, said: str) -> None:
+    assert per_day(rate) == said

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from services.workbench.clients import Away, Credentials, NotFound, Services
 from shared.runtime.identity import Gatekeeper
+from tests.unit.workbench import kit
 from tests.unit.workbench.kit import CASE, HUB, KEY, NOW, NUMBER, STATISTICS, TOPIC_OF, Clock, Upstream
 
 ADDRESSES = {service: f"http://{service}/" for service in TOPIC_OF}
@@ -91,3 +92,18 @@ async def test_without_a_key_it_asks_without_a_token() -> None:
     upstream = Upstream()
     await Services(ADDRESSES, Credentials("", lambda: HUB, Clock()), upstream.transport()).case(NUMBER)
     assert "authorization" not in upstream.asked[-1].headers
+
+
+async def test_what_stands_aside_is_asked_but_has_no_part_in_the_loop() -> None:
+    upstream = Upstream()
+    upstream.answers["live /live"] = kit.LATELY
+    credentials = Credentials(KEY, lambda: HUB, Clock())
+    asking = Services(ADDRESSES, credentials, upstream.transport(), {"live": "http://live"})
+    assert await asking.lately() == kit.LATELY
+    assert asking.names == tuple(TOPIC_OF)
+    answers: list[object] = [[], 503, httpx.ConnectError("refused")]
+    for nonsense in answers:
+        upstream.answers["live /live"] = nonsense
+        with pytest.raises(Away) as away:
+            await asking.lately()
+        assert away.value.service == "live"

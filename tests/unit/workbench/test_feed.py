@@ -51,6 +51,17 @@ def test_a_republished_event_is_taken_once() -> None:
     assert len(feed.latest(10)) == 2
 
 
+def test_a_surge_told_again_is_news_once_and_belongs_to_no_case() -> None:
+    feed = Feed()
+    found, ended = (envelope(fact, case_id=kit.SURGE) for fact in kit.SURGES)
+    assert [feed.take("surges", 0, one) for one in (found, found, ended, found)] == [True, False, True, False]
+    assert [item.fact for item in feed.since(0)] == kit.SURGES
+    assert feed.latest(1)[0].about.number is None
+    for _ in range(feeds.MOST_KEPT):
+        feed.take("surges", 0, envelope(kit.SURGES[0], case_id=kit.SURGE))
+    assert len(feed.latest(10_000)) == feeds.MOST_KEPT
+
+
 def test_the_ring_and_the_memory_of_cases_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "MOST_CASES", 10)
     feed = Feed()

@@ -125,7 +125,7 @@ async def test_it_begins_a_little_before_the_end() -> None:
 
     async def story(tail: Tail, feed: Feed) -> None:
         await until(lambda: feed.serial == REWIND + 5)
-        assert broker.clients[0].sought == {"cases": 100 - REWIND, "whistles": 0, "deadlines": 0, "feedback": 0}
+        assert broker.clients[0].sought == dict.fromkeys(TOPICS, 0) | {"cases": 100 - REWIND}
         assert tail.problem is None
 
     await reading(broker, story)
@@ -152,6 +152,29 @@ async def test_it_stands_by_until_there_are_topics() -> None:
         broker.topics["deadlines"] = missing
         await until(lambda: tail.problem is None)
         assert tail.since is None
+
+    await reading(broker, story)
+
+
+async def test_it_can_do_without_surges() -> None:
+    broker = Broker()
+    del broker.topics["surges"]
+    broker.topics["cases"] = [closing(1)]
+
+    async def story(tail: Tail, feed: Feed) -> None:
+        await until(lambda: feed.serial == 1)
+        assert tail.problem is None
+
+    await reading(broker, story)
+
+
+async def test_surges_are_news() -> None:
+    broker = Broker()
+    broker.topics["surges"] = [encode(kit.envelope(fact, case_id=kit.SURGE)) for fact in kit.SURGES]
+
+    async def story(_tail: Tail, feed: Feed) -> None:
+        await until(lambda: feed.serial == len(kit.SURGES))
+        assert [item.fact for item in feed.since(0)] == kit.SURGES
 
     await reading(broker, story)
 

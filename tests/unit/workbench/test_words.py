@@ -23,7 +23,7 @@ LOGGED = [fact for name, fact in f.FACTS.items() if name.split(".")[2] in kit.SE
 
 
 def test_the_table_and_the_examples_hold_every_fact_of_the_four_logs() -> None:
-    assert set(WORDS) == set(LOGGED) == {type(fact) for fact in kit.EXAMPLES}
+    assert {type(fact) for fact in kit.EXAMPLES} | {type(fact) for fact in kit.SURGES} == set(WORDS) == set(LOGGED)
 
 
 @pytest.mark.parametrize("fact", kit.EXAMPLES, ids=lambda fact: type(fact).__name__)
@@ -236,3 +236,25 @@ def test_a_case_without_a_known_title_goes_by_its_number() -> None:
 )
 def test_numbers_that_identify_people_are_covered(typed: str, shown: str) -> None:
     assert masked(typed) == shown
+
+
+@pytest.mark.parametrize(
+    ("fact", "chinese", "english"),
+    [
+        (
+            kit.SURGES[0],
+            "诉求激增：同一地点：湖畔社区，3 小时内 4 件。",
+            "Surge: 4 cases at one place within 3 h (湖畔社区).",
+        ),
+        (kit.SURGES[1], "激增已过：同一地点，湖畔社区，共 4 件", "Surge over: 湖畔社区 (One place), 4 cases in all"),
+    ],
+)
+def test_surges_are_told_for_themselves(fact: f.SurgeFact, chinese: str, english: str) -> None:
+    nothing = About(None, None)
+    assert sentence(fact, speech(), nothing) == chinese
+    assert sentence(fact, speech("en"), nothing) == english
+
+
+def test_a_number_that_somebody_typed_into_an_address_is_covered() -> None:
+    ended = kit.SURGES[1].model_copy(update={"key": "湖畔社区13812345678"})
+    assert "13812345678" not in sentence(ended, speech())

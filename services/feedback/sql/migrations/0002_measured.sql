@@ -90,6 +90,7 @@ create table whole (
     ) stored
 ) with (fillfactor = 80);
 create index whole_in_period on whole (last_at, received_at);
+create index whole_in_order on whole (received_at);
 
 -- A scorecard. Asked for, then computed by whoever holds the claim, then published and never changed again.
 create table scorecard (
