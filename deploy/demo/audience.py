@@ -127,6 +127,8 @@ class Audience:
         }
         attempt = self.tries(case_id, "12345", "call-back")
         report = await self.doors.post("feedback", "/hotline/callbacks", self.doors.hotline(), [row], attempt=attempt)
+        (told,) = report["rows"]
+        attempt.answered(f"{told}")
         if report["accepted"]:
             self.counted("called_back_by_12345")
         return bool(report["accepted"] or report["repeated"])

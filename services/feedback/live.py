@@ -58,6 +58,8 @@ logger = structlog.get_logger(__name__)
 NAME = "live"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LOOK_SECONDS = 5.0
+SESSION_SECONDS = 9.0
+"""For so long a process that was killed is waited for: it is the only one of its group."""
 FRESH = timedelta(minutes=5)
 FORGOTTEN_AFTER = timedelta(days=180)
 """A trait that nothing came of for so long is as good as new: what it had taught has faded."""
@@ -102,6 +104,8 @@ def make_app(settings: LiveSettings, kafka: KafkaSettings) -> faust.App:
         topic_partitions=SHARDS,
         topic_replication_factor=settings.live_topic_replication,
         consumer_auto_offset_reset="earliest",
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=SESSION_SECONDS / 3,
         web_host=settings.http_host,
         web_bind=settings.http_host,
         web_port=settings.http_port,
@@ -145,7 +149,8 @@ def _wire(app: Any, settings: LiveSettings) -> None:
     async def look() -> None:
         """What has ended by time alone is ended by the agent that owns it, once all that happened before is read."""
         now = datetime.now(UTC)
-        if reading.is_fresh and await _is_fetched(app, CASES, sightings.get_topic_name()):
+        read = {CASES, sightings.get_topic_name()}
+        if reading.is_fresh and _is_reading(app, read) and await _is_fetched(app, read):
             for key in over(tables, now):
                 await sightings.send(key=key.encode(), value={"now": now.isoformat()})
         show(tables)
@@ -153,7 +158,13 @@ def _wire(app: Any, settings: LiveSettings) -> None:
     _doors(app, tables, sightings.get_topic_name())
 
 
-async def _is_fetched(app: Any, *topics: str) -> bool:
+def _is_reading(app: Any, topics: set[str]) -> bool:
+    """Whether the tables are whole and these topics are read."""
+    read = {partition.topic for partition in app.consumer.assignment()}
+    return not app.rebalancing and app.tables.recovery.completed.is_set() and topics <= read
+
+
+async def _is_fetched(app: Any, topics: set[str]) -> bool:
     """Whether no message of these topics waits at the broker."""
     for partition in app.consumer.assignment():
         if partition.topic in topics:
@@ -354,8 +365,7 @@ def _doors(app: Any, tables: Tables, sightings: str) -> None:
 
     @app.page("/health/ready")
     async def ready(view: web.View, _request: web.Request) -> web.Response:
-        read = {partition.topic for partition in app.consumer.assignment()}
-        there = not app.rebalancing and app.tables.recovery.completed.is_set() and read >= {CASES, sightings}
+        there = _is_reading(app, {CASES, sightings})
         return view.json({"status": "ok" if there else "not ready", "service": NAME}, status=200 if there else 503)
 
     @app.page("/metrics")

@@ -91,7 +91,8 @@ def surge_shown(document: Document) -> Document:
     """A surge that lasts, as the board shows it: `cases` = the first of them, id and number."""
     surge, numbers = document["surge"], document["numbers"]
     first = surge["cases"][:MOST_SHOWN]
-    return document["trait"] | {
+    trait: Document = document["trait"]
+    return trait | {
         "since": surge["since"],
         "usual_per_day": round(surge["usual_per_day"], 3),
         "count": len(surge["cases"]),

@@ -75,6 +75,7 @@ def surge_rows(lately: Lately, say: Speech, now: datetime) -> list[dict[str, str
 
 def _surge_row(surge: Surge, say: Speech, now: datetime) -> dict[str, str]:
     links: dict[str, str] = {}
+    others = surge.count - len(surge.cases[:CASES_LINKED])
     for place in range(CASES_LINKED):
         case = surge.cases[place] if place < len(surge.cases) else None
         links[f"case_{place}"] = (case.number or str(case.case_id)[-12:]) if case else ""
@@ -87,7 +88,7 @@ def _surge_row(surge: Surge, say: Speech, now: datetime) -> dict[str, str]:
         "count": say("surges.count", n=say.number(surge.count)),
         "since": say("surges.since", since=say.moment(surge.since, now)),
         "usual": say("surges.usual", n=per_day(surge.usual_per_day)),
-        "more": say("surges.more", n=say.number(surge.count - CASES_LINKED)) if surge.count > CASES_LINKED else "",
+        "more": say("surges.more", n=say.number(others)) if others > 0 else "",
         **links,
     }
 

@@ -82,9 +82,18 @@ def tls(ca_file: Path | None) -> ssl.SSLContext | None:
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
-    )
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_as_json, decoder=orjson.loads)
+
+
+def _as_json(value: object) -> str:
+    """The driver's own kind of UUID is written as any other."""
+    return orjson.dumps(value, default=_written).decode()
+
+
+def _written(value: object) -> str:
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 async def _leave(_connection: asyncpg.Connection) -> None:

@@ -322,8 +322,10 @@ def _of_case(whole: Whole, period: Period) -> list[int]:
         return _NO_CASE
     closed = reopened = 0  # in the period
     is_closed = 0  # how many more closings than reopenings there were by its end
+    was_closed = False  # merged, it had its answer: from then on it is closed and reopened as any other
     for at in whole.closings:
         if at < end:
+            was_closed = True
             is_closed += 1
             closed += at >= start
     for at in whole.reopenings:
@@ -334,7 +336,7 @@ def _of_case(whole: Whole, period: Period) -> list[int]:
     over = (
         (declined is not None and declined < end)
         or (withdrawn is not None and withdrawn < end)
-        or (merged is not None and merged < end)
+        or (merged is not None and merged < end and not was_closed)
     )
     sampled, checked = whole.sampled_at, whole.sample_checked_at
     looked_at = checked is not None and start <= checked < end

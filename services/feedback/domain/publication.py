@@ -3,7 +3,8 @@
 Each closing is published anew and replaces what was shown before. An entry is off the board while its case is being
 reworked; one that the hub took off stays off, also when the case closes again: the hub's word is about the matter.
 A confidential case, a report of wrongdoing (举报) and a petition (信访) are counted, never shown, and nothing of
-their text is stated for the board.
+their text is stated for the board. What came of a case that was merged is told with the other one, if that is shown:
+the other may be confidential, and nothing here says so.
 """
 
 from datetime import datetime
@@ -18,6 +19,7 @@ from shared.contracts.vocabulary import AppealType, Satisfaction, Source
 
 LONGEST_TITLE = 60
 LONGEST_RESULT = 300
+TOLD_WITH_THE_OTHER = "与另一件诉求并案办理，已一并办结。"
 _SENTENCE_ENDS = "。！？；!?;\n"
 _APART = "\ue000"
 """Stands between title and result while both are anonymised as one text: who is named in one goes from the other."""
@@ -78,7 +80,7 @@ def never_shown(confidential: bool, appeal_type: AppealType | None, source: Sour
 def _entry(
     record: CaseRecord, result: str, satisfaction: Satisfaction | None, closed_at: datetime
 ) -> f.FeedbackPublished:
-    title, shown = _shown(record.title, result)
+    title, shown = _shown(record.title, result if record.answered_with is None else TOLD_WITH_THE_OTHER)
     return f.FeedbackPublished(
         number=record.number,
         title=title,

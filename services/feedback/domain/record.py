@@ -58,6 +58,7 @@ class PartRecord(Value):
 
 class CaseRecord(Value):
     """One case. `failed_units`: those the last check found wanting, until the rework that follows.
+    `answered_with`: the case it was merged into, whose answer is its own too; until it is done once more by itself.
 
     `closed_at` is None while it is open again; `closings` and `reopenings` are all there were, in order.
     """
@@ -85,6 +86,7 @@ class CaseRecord(Value):
     parts: tuple[PartRecord, ...] = ()
     failed_units: tuple[UnitCode, ...] = ()
     answer: str = ""
+    answered_with: UUID | None = None
 
     def part(self, unit: str, number: int) -> PartRecord | None:
         return next((one for one in self.parts if (one.unit, one.round) == (unit, number)), None)
@@ -159,7 +161,7 @@ def _case_changed(record: CaseRecord, fact: f.CaseFact, at: datetime) -> CaseRec
         case f.CaseChecked():
             return record.model_copy(update={"failed_units": () if fact.passed else fact.failed_units})
         case f.CaseMerged():
-            return _let_go(record, at).model_copy(update={"merged_at": at})
+            return _let_go(record, at).model_copy(update={"merged_at": record.merged_at or at})
         case f.CaseUnmerged():
             return record.model_copy(update={"merged_at": None})
         case f.CaseWithdrawn():
@@ -191,7 +193,7 @@ def _rework_ordered(record: CaseRecord, fact: f.CaseReworkOrdered, at: datetime)
     )
     reopened = {"reopened_at": at, "reopenings": (*record.reopenings, at)} if record.closed_at is not None else {}
     again = _let_go(record.model_copy(update={"parts": parts}), at).model_copy(
-        update={"round": fact.round, "failed_units": (), "closed_at": None, **reopened}
+        update={"round": fact.round, "failed_units": (), "closed_at": None, "answered_with": None, **reopened}
     )
     return _on_the_ledger(_given(again, fact.assignments, at), _lead(fact.assignments), at)
 
@@ -209,7 +211,8 @@ def _answered(record: CaseRecord, fact: f.CaseAnswered) -> CaseRecord:
     """These units handled it with the other case, the first of them as the lead; here they are only rated."""
     lead = next(iter(fact.units), None)
     known = {one.unit for one in record.parts if one.round == fact.round}
-    record = record.model_copy(update={"round": fact.round, "answer": fact.answer, "level": record.level or Level.HUB})
+    said = {"round": fact.round, "answer": fact.answer, "answered_with": fact.into}
+    record = record.model_copy(update={**said, "level": record.level or Level.HUB})
     parts = tuple(
         one.model_copy(update={"lead": one.unit == lead}) if one.round == fact.round else one for one in record.parts
     )
@@ -311,7 +314,7 @@ def _with_part(
         case f.CaseRefused():
             return _replaced(record, known, refusing=True, refused_at=known.refused_at or at)
         case f.CaseRefusalRuled(upheld=True):
-            return _replaced(record, known, refusing=False, **_met(known, at, Obligation.SIGN_IN))
+            return _replaced(record, known, held=False, refusing=False, **_met(known, at, Obligation.SIGN_IN))
         case f.CaseRefusalRuled():
             return _replaced(record, known, refusing=False, resumed_at=at)
         case f.CaseProgressed():

@@ -118,7 +118,9 @@ class Live:
         try:
             await eventually(same, "the numbers")
         except AssertionError as error:
-            raise AssertionError(f"{error}: {found} is not {expected}") from None
+            metrics = await self.answers("/metrics") or ""
+            fates = [line for line in metrics.splitlines() if line.startswith("chuishao_live_events")]
+            raise AssertionError(f"{error}: {found} is not {expected}; {fates}; see {self.log}") from None
 
     async def kill(self) -> None:
         assert self._process is not None
@@ -207,6 +209,7 @@ async def test_counted_once_through_deaths_and_made_again_from_the_log(
         for case in cases(MANY, first=1000):
             steps = lives.dispatched(WATER, MARKET), lives.overdue(WATER), lives.closed(WATER, MARKET)
             await log.tell(case, lives.opened(str(case), address=f"{case.int}村", category=()), *steps)
+        await log.tell(UUID(int=1000), lives.archived())
         now = datetime.now(UTC)
         clustered = cases(4, first=2000)
         for hour, case in enumerate(clustered):

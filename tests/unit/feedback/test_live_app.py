@@ -13,10 +13,12 @@ from services.feedback import live
 from services.feedback import live_metrics as metrics
 from services.feedback.live import Reading, Tables, count_one, numbers, over, show, trait_key, watch_one
 from services.feedback.live_settings import LiveSettings
+from services.feedback.live_topics import own_topics, sightings_topic
 from services.feedback.live_values import Document, read_watched, sighting_document
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope
 from shared.contracts.vocabulary import Obligation
+from shared.runtime.settings import KafkaSettings
 from tests.unit.feedback import histories as h
 from tests.unit.feedback import lives
 from tests.unit.feedback.lives import MARKET, WATER
@@ -329,3 +331,9 @@ def test_the_clock_ends_no_surge_while_the_past_is_read(monkeypatch: pytest.Monk
 def test_the_next_edition_has_a_group_and_topics_of_its_own() -> None:
     assert LiveSettings().live_app == "chuishao-live"
     assert LiveSettings(live_edition=3).live_app == "chuishao-live-3"
+
+
+def test_the_topics_that_are_there_before_faust_begins_are_those_it_keeps() -> None:
+    app = live.make_app(LiveSettings(live_edition=2), KafkaSettings())
+    changelogs = {table.changelog_topic_name for table in app.tables.values()}
+    assert changelogs | {sightings_topic("chuishao-live-2")} == set(own_topics("chuishao-live-2"))

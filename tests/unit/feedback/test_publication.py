@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from services.feedback.domain.commands import Withhold
-from services.feedback.domain.publication import Hidden, shortened
+from services.feedback.domain.publication import TOLD_WITH_THE_OTHER, Hidden, shortened
 from services.feedback.domain.review import Review
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import AppealType, ReworkCause, Satisfaction, Source, Stage
@@ -210,3 +210,45 @@ def test_a_long_text_ends_with_a_sentence() -> None:
     (published,) = board_facts(facts)
     assert isinstance(published, f.FeedbackPublished)
     assert (len(published.title), len(published.result)) == (60, 300)
+
+
+def answered_with_another(answer: str) -> f.CaseAnswered:
+    return f.CaseAnswered(
+        number=NUMBER,
+        source=Source.RESIDENT,
+        stage=Stage.RATING,
+        actor=RULE,
+        answer=answer,
+        ledger=closing().ledger,
+        into=CASE,
+        units=(WATER,),
+        round=1,
+        resident_to_ask=False,
+        whistle_blower=COMMUNITY,
+    )
+
+
+def test_of_a_merged_case_the_others_answer_is_not_shown_for_the_other_may_be_confidential() -> None:
+    _, facts, _ = tell(
+        told(), answered_with_another("举报人反映的机房已查封"), rated(), closing("举报人反映的机房已查封")
+    )
+    (entry,) = board_facts(facts)
+    assert isinstance(entry, f.FeedbackPublished)
+    assert "机房" not in entry.model_dump_json()
+    assert entry.result == TOLD_WITH_THE_OTHER
+
+
+def test_done_once_more_by_itself_a_merged_case_shows_its_own_answer() -> None:
+    _, facts, _ = tell(
+        told(),
+        answered_with_another("另一件的答复"),
+        rework(2),
+        handled(2),
+        passed(),
+        rated(),
+        answered(),
+        closing("已更换水管。"),
+    )
+    (entry,) = board_facts(facts)
+    assert isinstance(entry, f.FeedbackPublished)
+    assert entry.result == "已更换水管。"

@@ -7,7 +7,7 @@ import pytest
 
 from services.feedback.domain.part import Scores, Spell
 from shared.contracts import facts as f
-from shared.contracts.vocabulary import ActorKind, Level, Measure, Obligation, ReworkCause, Satisfaction
+from shared.contracts.vocabulary import ActorKind, Level, Measure, Obligation, ReworkCause, Role, Satisfaction
 from tests.unit.feedback.recording import Story, assignment
 from tests.unit.feedback.rows import EAST, MARKET, NORTH, PINES, WATER, WEST, day, late, met
 
@@ -123,6 +123,14 @@ def test_a_refusal_that_nobody_ruled_on_is_met_when_another_unit_is_designated()
     assert told.part(WATER).sign_in == met(T[3])
     designated = story().dispatched(T[1], WATER).refused(T[2], WATER).dispatched(T[3], WATER)
     assert designated.part(WATER).sign_in is None  # it has to sign in now
+
+
+def test_whose_refusal_was_upheld_is_not_sent_back_with_those_who_handled_it() -> None:
+    # The hub designates MARKET of the two that refused; nothing is dispatched anew.
+    told = story().dispatched(T[1], MARKET, WATER).refused(T[2], MARKET).refused(T[2], WATER)
+    told.ruled(T[3], MARKET, upheld=False).ruled(T[3], WATER, upheld=True)
+    told.done(T[4], MARKET).checked(T[5]).rework(T[6], MARKET)
+    assert (told.part(MARKET).reworked_at, told.part(WATER).reworked_at) == (T[6], None)
 
 
 def test_a_unit_that_leads_again_has_one_part_and_both_spells_on_the_ledger() -> None:

@@ -16,7 +16,6 @@ from uuid import UUID
 import pytest
 from uuid_utils import uuid7
 
-from services.feedback.domain import measures
 from services.feedback.domain.commands import (
     AnswerAsResident,
     Asker,
@@ -40,7 +39,7 @@ from services.feedback.domain.tally import CaseTally, Tally
 from services.feedback.main import handlers_by
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES
-from shared.contracts.vocabulary import ActorKind, AppealType, Measure, Satisfaction, Source, Stage, Urgency
+from shared.contracts.vocabulary import ActorKind, AppealType, Satisfaction, Source, Stage, Urgency
 from shared.runtime.decision import DoorKey, Fate, FromDoor, Input, Outcome
 from shared.runtime.memory import MemoryStore
 from shared.runtime.relay import Message
@@ -192,7 +191,9 @@ class World:
             if review.resident_awaited:
                 by = pick([blower, Asker(actor=f.Actor(kind=ActorKind.HOTLINE, person="12345"))])
                 said = {"contacted": pick([True, False]), "solved": pick([True, True, False])}
-                found.append(AnswerAsResident(asker=by, **said, satisfaction=pick(list(Satisfaction)), words="王先生说"))
+                found.append(
+                    AnswerAsResident(asker=by, **said, satisfaction=pick(list(Satisfaction)), words="王先生说")
+                )
         if Waiting.SAMPLE in review.waiting and present is not None:
             failed = pick([(), present.units[:1], present.units])
             found.append(CheckSample(asker=self.staff(HUB), passed=True))
@@ -286,7 +287,9 @@ class World:
         for said in self.sensible():
             by_kind.setdefault(type(said.message if isinstance(said, Said) else said).__name__, []).append(said)
         if by_kind:
-            weights = [1 if kind in ENDS_EARLY else 8 if kind in ("ReportDone", "ReportSignedIn") else 4 for kind in by_kind]
+            weights = [
+                1 if kind in ENDS_EARLY else 8 if kind in ("ReportDone", "ReportSignedIn") else 4 for kind in by_kind
+            ]
             (kind,) = self.random.choices(list(by_kind), weights)
             self.tell(self.random.choice(by_kind[kind]))
 
@@ -332,8 +335,13 @@ class World:
         return {unit: tally for unit, tally in tallies.items() if any(tally)}, cases
 
     async def ends(self) -> None:
-        """Units do what they owe, the hub checks what nobody checked; everybody else is silent from now on."""
-        for _ in range(150):
+        """Units do what they owe, the hub checks what nobody checked; everybody else falls silent, sooner or later."""
+        silent_from = self.random.choice([0, 40, 80])
+        for turn in range(silent_from + 150):
+            if turn < silent_from:
+                await self._somebody_speaks()
+            if self.random.random() < 0.15:
+                await self.freeze()
             await self.reads_all()
             self.router_hears()
             await self.reads_all()

@@ -219,7 +219,7 @@ async def test_surges_and_the_last_day_come_from_the_live_statistics(tmp_path: P
     assert (surge["count"], surge["since"], surge["usual"]) == ("7 件", "自 07:30:00 起", "平时每天约 0.02 件")
     assert (surge["href_0"], surge["case_0"]) == (f"/cases/{kit.NUMBER}", kit.NUMBER)
     assert surge["href_1"] == f"/cases/{kit.OTHER}"
-    assert (surge["href_2"], surge["more"]) == ("", "另 2 件")
+    assert (surge["href_2"], surge["more"]) == ("", "另 5 件")
     assert [row["name"] for row in state["day"]] == ["和安供水公司", "区住建委", "东湖街道"]
     assert state["day"][0] == {
         "key": kit.WATER,
