@@ -160,3 +160,11 @@ async def test_reading_says_503_while_the_database_is_away(postgres_url: str) ->
     with pytest.raises(Refused) as caught:
         await reviews.review(CASE)
     assert (caught.value.refusal.status, caught.value.headers) == (503, {"Retry-After": "5"})
+
+
+async def test_a_case_that_was_found_can_be_written_again(postgres_url: str) -> None:
+    """The driver has a kind of UUID of its own: what it found is written like any other."""
+    pool = await open_pool(postgres_url)
+    found = await pool.fetchval("select $1::uuid", CASE)
+    assert await pool.fetchval("select $1::jsonb", {"case_id": found}) == {"case_id": str(CASE)}
+    await pool.close()

@@ -220,6 +220,10 @@ def cases(*rows: Whole) -> CaseTally:
         (whole(received_at=day(2), declined_at=DECEMBER), CaseTally(received=1, open=1)),
         (whole(received_at=OCTOBER, withdrawn_at=day(3)), CaseTally(withdrawn=1)),
         (whole(received_at=day(2), merged_at=day(3), closings=(day(9),)), CaseTally(received=1, merged=1, closed=1)),
+        (
+            whole(received_at=day(2), merged_at=day(3), closings=(day(9),), reopenings=(day(12),)),
+            CaseTally(received=1, merged=1, closed=1, reopened=1, open=1),
+        ),
         (whole(received_at=OCTOBER, closings=(day(3),)), CaseTally(closed=1)),
         (whole(received_at=OCTOBER, closings=(DECEMBER,)), CaseTally(open=1)),
         # closed in October, reopened and closed again in November

@@ -205,6 +205,23 @@ def test_a_merged_case_that_is_reworked_counts_as_nobodys_rework() -> None:
     assert told.part(MARKET, 2).assigned_at == T[6]
 
 
+def test_merged_once_more_after_it_was_reopened_it_was_merged_when_it_first_was() -> None:
+    told = story().merged(T[2]).answered(T[3], WATER).closed(T[4]).rework(T[5], WATER).merged(T[7])
+    assert told.whole.merged_at == T[2]
+
+
+def test_reopened_is_what_was_closed() -> None:
+    told = story().dispatched(T[1], WATER).done(T[2], WATER).checked(T[3], WATER).rework(T[4], WATER)
+    assert told.whole.reopenings == ()
+    assert told.whole.reopened_at is None
+
+
+def test_done_just_when_it_is_due_is_done_in_time() -> None:
+    told = story().dispatched(T[1], WATER).done(T[5], WATER)
+    told.overdue(T[6], WATER, Obligation.HANDLE, T[5])
+    assert told.part(WATER).handle == met(T[5])
+
+
 def test_unmerged_the_unit_goes_on_with_what_it_had_and_the_former_lead_leads_no_more() -> None:
     told = story().dispatched(T[1], WATER).merged(T[2]).unmerged(T[3]).dispatched(T[4], MARKET)
     assert (told.part(WATER).lead, told.part(MARKET).lead) == (False, True)

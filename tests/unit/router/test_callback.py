@@ -189,7 +189,7 @@ TROUBLE: list[list[httpx.Response | Exception]] = [
     [httpx.ReadTimeout("slow")],
     [httpx.ConnectError("refused"), httpx.RemoteProtocolError("cut off")],
     [httpx.Response(422), httpx.Response(400)],
-    [httpx.Response(401)] * 10 + [httpx.Response(403)] * 3,
+    [*[httpx.Response(401)] * 10, *[httpx.Response(403)] * 3],
     [httpx.Response(307, headers={"location": "https://elsewhere.example/"})],
 ]
 
