@@ -1,9 +1,8 @@
 """实时统计: windowed numbers per unit and category and surges, from the `cases` topic. With Faust; its own process.
 
 Nothing here decides about a case, and nothing here is anywhere's only copy: it is all in `cases`, and is made again
-from it where Faust's own topics are gone (docs/adr/0021). What is counted is counted once: each number keeps the
-sequence of the last event that changed it, each trait that of the last whistle of each shard, and what comes again is
-passed over. What is told of a surge may be told again, then with the same id.
+from it where Faust's own topics are gone (docs/adr/0021). What is counted is counted once (`live_tables`); what is told
+of a surge may be told again, then with the same id.
 
 `cases` → where the case stands, the panes of its units and category; its traits, keyed by trait → is it a surge?
 → `surges`.
@@ -11,7 +10,6 @@ passed over. What is told of a surge may be told again, then with the same id.
 
 import asyncio
 import time
-from collections import Counter as Tally
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -20,34 +18,17 @@ from typing import Any
 import faust
 import orjson
 import structlog
+from aiokafka.errors import KafkaError
 from faust import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.feedback import live_metrics as metrics
-from services.feedback.domain.common_traits import Trait, traits
-from services.feedback.domain.live import OPEN_STAGES, Of, Standing, What, counted, standing
-from services.feedback.domain.surges import Seen, Watched, passed, seen, sensitivity
 from services.feedback.live_settings import LiveSettings
+from services.feedback.live_tables import DAY, HOUR, Tables, count_one, numbers, over, show, trait_key, watch_one
 from services.feedback.live_topics import DAYS_KEPT, HOURS_KEPT, prepare, sightings_topic
-from services.feedback.live_values import (
-    Document,
-    Sighting,
-    announcement,
-    ends_at,
-    read_sighting,
-    read_standing,
-    read_trait,
-    read_watched,
-    sighting_document,
-    standing_document,
-    surge_shown,
-    watched_document,
-)
-from shared.contracts import facts as f
+from services.feedback.live_values import sighting_document
 from shared.contracts.envelope import Envelope, Undecodable, decode, encode
-from shared.contracts.lifecycle import STAGES
 from shared.contracts.topics import CASES, SHARDS, SURGES
-from shared.contracts.vocabulary import SurgeKind
 from shared.runtime import logging
 from shared.runtime.kafka import connection_options
 from shared.runtime.service import release
@@ -56,35 +37,38 @@ from shared.runtime.settings import KafkaSettings
 logger = structlog.get_logger(__name__)
 
 NAME = "live"
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LOOK_SECONDS = 5.0
 SESSION_SECONDS = 9.0
 """For so long a process that was killed is waited for: it is the only one of its group."""
 FRESH = timedelta(minutes=5)
-FORGOTTEN_AFTER = timedelta(days=180)
-"""A trait that nothing came of for so long is as good as new: what it had taught has faded."""
+STALLED_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """What Faust keeps. Keys begin with the shard where a number is counted from several: a table is kept by shard."""
-
-    cases: Any
-    hours: Any
-    days: Any
-    watched: Any
+class Stalled(Exception):
+    """Faust reads nothing although there is something: the process ends, and is started afresh."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """How far `cases` is read: when the last event was counted (monotonic), and how old it was then."""
+    """When the last event was counted, how old it was then, and since when some wait. By the monotonic clock."""
 
     counted: float = 0.0
     age: timedelta = timedelta(0)
+    waited_for: float | None = None
 
     def note(self, stated: datetime) -> None:
         self.counted = time.monotonic()
         self.age = datetime.now(UTC) - stated
+        self.waited_for = None
+
+    def wait(self, unread: int) -> None:
+        """So many events wait at the broker. Raises `Stalled` where some wait for half a minute and none is read."""
+        if not unread:
+            self.waited_for = None
+        elif self.waited_for is None:
+            self.waited_for = time.monotonic()
+        elif time.monotonic() - self.waited_for > STALLED_SECONDS:
+            raise Stalled(f"{unread} events wait and none is read")
 
     @property
     def is_fresh(self) -> bool:
@@ -153,6 +137,8 @@ def _wire(app: Any, settings: LiveSettings) -> None:
         if reading.is_fresh and _is_reading(app, read) and await _is_fetched(app, read):
             for key in over(tables, now):
                 await sightings.send(key=key.encode(), value={"now": now.isoformat()})
+        if _is_reading(app, read):
+            reading.wait(await _unread(app))
         show(tables)
 
     _doors(app, tables, sightings.get_topic_name())
@@ -174,111 +160,19 @@ async def _is_fetched(app: Any, topics: set[str]) -> bool:
     return True
 
 
-# --- counting ---------------------------------------------------------------------------------------------------
+async def _unread(app: Any) -> int:
+    """How many events of `cases` the group has not committed; none where the broker does not say."""
+    partitions = [partition for partition in app.consumer.assignment() if partition.topic == CASES]
+    try:
+        ends = await app.consumer.highwaters(*partitions)
+        begins = await app.consumer.earliest_offsets(*partitions)
+    except (KafkaError, TimeoutError):
+        return 0
+    done = {one: max(begins[one], app.consumer._committed_offset.get(one) or 0) for one in partitions}
+    return sum(max(0, ends[one] - done[one]) for one in partitions)
 
 
-def count_one(tables: Tables, shard: int, envelope: Envelope) -> list[tuple[Trait, Sighting]]:
-    """Count one event of a case, once, however often it comes; and name the traits of a case that is new.
-
-    They are named again where the event comes again: their own tables know what they have seen.
-    """
-    key, fact = str(envelope.subject), envelope.fact
-    if not isinstance(fact, f.CaseFact):
-        metrics.EVENTS.labels("passed over").inc()
-        return []
-    known = tables.cases.get(key)
-    before = read_standing(known) if known is not None else None
-    for one in counted(before, fact):
-        name = "|".join((str(shard), *one))
-        for panes in (tables.hours, tables.days):
-            number, last = panes[name].value()
-            if envelope.sequence > last:
-                panes[name] = [number + 1, envelope.sequence]
-    if envelope.sequence > (tables.cases.get(_last_of(shard)) or 0):
-        tables.cases[_last_of(shard)] = envelope.sequence
-        after = standing(before, fact)
-        if after is not None:
-            _stand(tables, key, after)
-        metrics.EVENTS.labels("counted").inc()
-        metrics.BEHIND.set(max(0.0, time.time() - envelope.time.timestamp()))
-    else:
-        metrics.EVENTS.labels("repeated").inc()
-    if not isinstance(fact, f.CaseOpened):
-        return []
-    sighting = Sighting(Seen(envelope.time, envelope.subject), fact.number, shard, envelope.sequence)
-    return [(trait, sighting) for trait in traits(fact.matter)]
-
-
-def trait_key(trait: Trait) -> str:
-    return f"{trait.kind.value} {trait.key}"
-
-
-def _last_of(shard: int) -> str:
-    """Where the sequence of a shard's last event is kept, beside its cases."""
-    return f"shard {shard}"
-
-
-def _stand(tables: Tables, key: str, after: Standing) -> None:
-    """A case that is over is forgotten, so that what is kept is what is open or may be opened again."""
-    if STAGES[after.stage].final:
-        tables.cases.pop(key, None)
-    else:
-        tables.cases[key] = standing_document(after)
-
-
-def watch_one(tables: Tables, key: str, document: Document, readily: float) -> list[Envelope]:
-    """One more whistle with this trait, or a look at the clock: what is to be told of it."""
-    known = tables.watched.get(key)
-    if "now" in document:
-        return _look_at(tables, key, known, datetime.fromisoformat(document["now"]))
-    trait, sighting = read_trait(document), read_sighting(document)
-    watched = read_watched(known) if known is not None else Watched()
-    if known is not None and sighting.sequence <= known["read"].get(str(sighting.shard), 0):
-        return again(known)
-    after, told = seen(watched, sighting.whistle, sensitivity(trait.kind, readily))
-    found = [announcement(trait, one) for one in told]
-    tables.watched[key] = watched_document(after, trait, known, sighting, found)
-    _tell(found)
-    return found
-
-
-def _look_at(tables: Tables, key: str, known: Document | None, now: datetime) -> list[Envelope]:
-    if known is None:
-        return []
-    watched, trait = read_watched(known), read_trait(known["trait"])
-    if _last_seen(known) + FORGOTTEN_AFTER <= now and watched.surge is None:
-        tables.watched.pop(key, None)
-        return []
-    after, told = passed(watched, now)
-    if not told:
-        return again(known)
-    found = [announcement(trait, one) for one in told]
-    tables.watched[key] = watched_document(after, trait, known, None, found)
-    _tell(found)
-    return found
-
-
-def again(known: Document) -> list[Envelope]:
-    """What was told last: the message that told it may be lost where this one comes again. It has the same id."""
-    return [decode(told.encode()) for told in known["told"]]
-
-
-def over(tables: Tables, now: datetime) -> list[str]:
-    """The traits whose surge has ended by now, and those to be forgotten."""
-    return [
-        key
-        for key, document in list(tables.watched.items())
-        if (ends_at(document) or _last_seen(document) + FORGOTTEN_AFTER) <= now
-    ]
-
-
-def _last_seen(document: Document) -> datetime:
-    return datetime.fromisoformat(document["last"])
-
-
-def _tell(found: list[Envelope]) -> None:
-    for told in found:
-        metrics.SURGES_TOLD.labels(told.fact.NAME).inc()
+# --- what Faust asks about an event --------------------------------------------------------------------------------
 
 
 def _read(value: bytes | None) -> Envelope | None:
@@ -307,50 +201,7 @@ def _time_in(value: bytes) -> float:
     return datetime.fromisoformat(orjson.loads(value)["time"]).timestamp()
 
 
-# --- what is seen of it -----------------------------------------------------------------------------------------
-
-
-def numbers(tables: Tables) -> Document:
-    """The panes added up: the last 24 hours and 7 days, what is open by unit and category, the surges that last."""
-    being = [one for one in list(tables.cases.values()) if isinstance(one, dict) and one["stage"] in OPEN_STAGES]
-    lasting = [document for document in list(tables.watched.values()) if document["surge"] is not None]
-    return {
-        "hours": _summed(tables.hours, HOURS_KEPT - HOUR),
-        "days": _summed(tables.days, DAYS_KEPT - DAY),
-        "open": {
-            "units": dict(Tally(unit for one in being for unit in one["units"])),
-            "categories": dict(Tally(one["category"] for one in being)),
-        },
-        "surges": sorted(map(surge_shown, lasting), key=lambda one: (-one["count"], one["since"], one["shown"])),
-    }
-
-
-def _summed(panes: Any, back: timedelta) -> Document:
-    """By unit and category, what was counted in the panes that began since then."""
-    since = time.time() - back.total_seconds()
-    found: Document = {of.value: {} for of in Of}
-    for (name, (begins, _)), (number, _) in list(panes.table.items()):
-        _, of, key, what = name.split("|", 3)
-        if begins > since:
-            row = found[of].setdefault(key, {one.value: 0 for one in What})
-            row[what] += number
-    return found
-
-
-def show(tables: Tables) -> None:
-    """The same numbers for Prometheus. What is no more is not shown with its last number."""
-    found = numbers(tables)
-    metrics.PANES.clear()
-    for of, rows in found["hours"].items():
-        for key, row in rows.items():
-            for what, number in row.items():
-                metrics.PANES.labels(of, key, what).set(number)
-    metrics.OPEN.clear()
-    for unit, number in found["open"]["units"].items():
-        metrics.OPEN.labels(unit).set(number)
-    lasting = Tally(one["kind"] for one in found["surges"])
-    for kind in SurgeKind:
-        metrics.SURGES.labels(kind.value).set(lasting[kind.value])
+# --- doors ------------------------------------------------------------------------------------------------------
 
 
 def _doors(app: Any, tables: Tables, sightings: str) -> None:

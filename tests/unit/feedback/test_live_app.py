@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from services.feedback import live
 from services.feedback import live_metrics as metrics
-from services.feedback.live import Reading, Tables, count_one, numbers, over, show, trait_key, watch_one
+from services.feedback.live import Reading, Stalled
 from services.feedback.live_settings import LiveSettings
+from services.feedback.live_tables import Tables, count_one, numbers, over, show, trait_key, watch_one
 from services.feedback.live_topics import own_topics, sightings_topic
 from services.feedback.live_values import Document, read_watched, sighting_document
 from shared.contracts import facts as f
@@ -326,6 +327,22 @@ def test_the_clock_ends_no_surge_while_the_past_is_read(monkeypatch: pytest.Monk
     later = past.counted + live.LOOK_SECONDS + 1
     monkeypatch.setattr("services.feedback.live.time.monotonic", lambda: later)
     assert [past.is_fresh, present.is_fresh] == [True, True]
+
+
+def test_a_process_that_reads_nothing_although_events_wait_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("services.feedback.live.time.monotonic", lambda: clock[0])
+    reading = Reading()
+    for unread, seconds in ((3, 0.0), (3, live.STALLED_SECONDS), (0, 1.0), (5, 100.0)):
+        clock[0] += seconds
+        reading.wait(unread)
+    clock[0] += live.STALLED_SECONDS
+    reading.note(datetime.now(UTC))
+    clock[0] += 10
+    reading.wait(5)
+    clock[0] += live.STALLED_SECONDS + 1
+    with pytest.raises(Stalled, match="5 events wait"):
+        reading.wait(5)
 
 
 def test_the_next_edition_has_a_group_and_topics_of_its_own() -> None:
