@@ -86,6 +86,8 @@ def install(app: FastAPI) -> None:
         )
 
     async def engine_away(_request: Request, error: Exception) -> Response:
+        if isinstance(error, asyncpg.CharacterNotInRepertoireError):  # the store cannot even look for it
+            return problem(_nul_character("query"))
         if not isinstance(error, KafkaError) and not is_transient(error):
             raise error
         refused = unavailable()
@@ -131,7 +133,8 @@ async def _body_refusal(request: Request) -> Refusal | None:
             return _too_large()
     body = bytes(read)
     request._body = request.state.body = body  # so that the handler, too, can read what was read here
-    if "json" not in request.headers.get("content-type", "json") or not body:
+    kind = request.headers.get("content-type") or "json"  # called nothing, it is read as JSON
+    if "json" not in kind.lower() or not body:
         return None
     try:
         orjson.loads(body)
@@ -143,15 +146,17 @@ async def _body_refusal(request: Request) -> Refusal | None:
             field="body",
             status=400,
         )
-    if holds_nul(body):
-        return Refusal(
-            "nul_character",
-            zh="文本中含有 NUL 字符（\\u0000），无法保存；请删除后重新提交。",
-            en="A text holds a NUL character (\\u0000), which cannot be stored; remove it and send again.",
-            field="body",
-            status=400,
-        )
-    return None
+    return _nul_character("body") if holds_nul(body) else None
+
+
+def _nul_character(field: str) -> Refusal:
+    return Refusal(
+        "nul_character",
+        zh="文本中含有 NUL 字符（\\u0000），无法保存；请删除后重新提交。",
+        en="A text holds a NUL character (\\u0000), which cannot be stored; remove it and send again.",
+        field=field,
+        status=400,
+    )
 
 
 def body_of(request: Request) -> bytes:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.feedback.domain.exclusion import measured_of
-from services.feedback.domain.judged import parts
+from services.feedback.domain.exclusion import measured_of, standing_for
+from services.feedback.domain.judged import Judged, judged, parts
 from services.feedback.domain.part import Answered, Part, Scores, Settled
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Level, Measure, Satisfaction, Source, Urgency
@@ -16,6 +16,7 @@ from tests.unit.feedback.histories import (
     MARKET,
     NOW,
     OTHER_COMMUNITY,
+    RULE,
     WATER,
     History,
     answered,
@@ -201,3 +202,21 @@ def test_a_part_may_be_excluded_from_what_has_a_moment_in_it(
 def test_every_measure_but_the_score_may_be_excluded() -> None:
     possible = {measure for _, measures in MEASURED for measure in measures}
     assert possible == set(Measure) - {Measure.SCORE}
+
+
+def test_what_stands_for_one_round_or_measure_stands_for_no_other() -> None:
+    asked = f.FeedbackExclusionAsked(
+        exclusion=exclusion(1),
+        round=1,
+        unit=WATER,
+        measures=(Measure.HANDLE,),
+        reason="暴雨",
+        basis="预警",
+        actor=RULE,
+    )
+    words = judged(Judged(), asked, NOW)
+    handle = frozenset({Measure.HANDLE})
+    assert standing_for(words, WATER, 1, handle) is not None
+    assert standing_for(words, WATER, 2, handle) is None
+    assert standing_for(words, MARKET, 1, handle) is None
+    assert standing_for(words, WATER, 1, frozenset({Measure.SIGN_IN})) is None

@@ -4,12 +4,17 @@ import re
 
 import pytest
 
+from services.feedback.domain.commands import Asker
+from services.feedback.domain.guards import may_see, sees_residents_words
+from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Obligation, ReworkCause, Satisfaction, Source
 from shared.runtime.decision import Refusal
 from tests.unit.feedback.histories import (
+    CASE,
     COMMUNITY,
     HUB,
     MARKET,
+    NUMBER,
     OTHER_COMMUNITY,
     WATER,
     History,
@@ -167,3 +172,14 @@ def test_a_units_code_alone_does_not_make_its_staff(kind: ActorKind, unit: str) 
         refusal = History(*HANDLED, CHECK_LATE).tell(command).refusal
         assert refusal is not None
         assert refusal.status == 403
+
+
+def test_who_is_called_like_the_case_is_not_its_resident() -> None:
+    """A resident's access is issued for a case's number; staff with such a name are staff of their unit."""
+    told = History(opened(), handled())
+    assert told.review is not None
+    called_so = Asker(actor=f.Actor(kind=ActorKind.STAFF, unit=MARKET, person=NUMBER))
+    assert not may_see(called_so, CASE, told.review)
+    assert not sees_residents_words(called_so, CASE, told.review)
+    assert may_see(resident(NUMBER), CASE, told.review)
+    assert sees_residents_words(resident(NUMBER), CASE, told.review)

@@ -16,6 +16,7 @@ import httpx
 import pytest
 import requests
 import schemathesis
+from asyncpg.exceptions import CharacterNotInRepertoireError
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -35,6 +36,7 @@ from services.feedback.links import Links
 from services.feedback.links_api import LinkDesk, add_answer_routes
 from services.feedback.scorecards_api import ScorecardDesk, add_scorecard_routes
 from services.feedback.words_api import add_word_routes
+from shared.contracts.envelope import holds_nul
 from shared.contracts.facts import Actor
 from shared.contracts.topics import CASES
 from shared.contracts.vocabulary import ActorKind, Measure
@@ -60,23 +62,43 @@ LINKS = Links(SIGNING_KEY, "https://answers.example")
 OPEN_LINK = LINKS.link_for(CASE, 1, NOW + timedelta(days=10)).rpartition("/")[2]
 
 
+class AsStrictAsPostgres:
+    """A reader in memory that takes no NUL character either."""
+
+    def __init__(self, reader: object) -> None:
+        self._reader = reader
+
+    def __getattr__(self, name: str) -> Any:
+        wanted = getattr(self._reader, name)
+
+        async def read(*given: Any, **named: Any) -> Any:
+            if "\\x00" in repr((given, named)):
+                raise CharacterNotInRepertoireError("invalid byte sequence for encoding: 0x00")
+            return await wanted(*given, **named)
+
+        return read
+
+
 def app_of(feedback: MemoryFeedback, cards: MemoryScorecards, door: Door) -> FastAPI:
     """Every door of feedback, as `main.routes` puts them together, on fakes."""
     app = FastAPI()
     problems.install(app)
     keys = [ApiKey("12345", sha256(HOTLINE_KEY.encode()).hexdigest(), HOTLINE_IDENTITY)]
-    gatekeeper, reviews, now = Gatekeeper(SIGNING_KEY, keys), MemoryReviews(feedback), lambda: AFTER
+    gatekeeper, now = Gatekeeper(SIGNING_KEY, keys), lambda: AFTER
+    reviews: Any = AsStrictAsPostgres(MemoryReviews(feedback))
+    board: Any = AsStrictAsPostgres(MemoryBoard(publications()))
+    kept_cards: Any = AsStrictAsPostgres(cards)
     desk = Desk(door, gatekeeper, lambda: TREE, reviews)
     add_routes(app, desk)
     add_word_routes(app, desk)
-    add_board_routes(app, BoardDesk(desk, MemoryBoard(publications()), ZONE, now))
+    add_board_routes(app, BoardDesk(desk, board, ZONE, now))
     guesses = Guesses(lambda: 0.0)
     guesses.failed = lambda address: None  # type: ignore[method-assign]  # or nobody gets further than thirty of them
     pages = AnswerPages(lambda: TREE, ZONE)
     add_answer_routes(app, LinkDesk(door, reviews, LINKS, lambda: TREE, pages, guesses, lambda: NOW))
     add_callback_routes(app, CallBackDesk(door, gatekeeper, reviews, ZONE))
     add_letter_routes(app, gatekeeper, lambda: TREE, MemoryLog(feedback, AFTER), LINKS.link_for, ZONE)
-    shown = ScorecardDesk(gatekeeper, lambda: TREE, lambda: SCORING, cards, reviews, ZONE, lambda: None)
+    shown = ScorecardDesk(gatekeeper, lambda: TREE, lambda: SCORING, kept_cards, reviews, ZONE, lambda: None)
     add_scorecard_routes(app, shown)
     add_appeal_routes(app, shown)
     return app
@@ -123,6 +145,8 @@ class House:
         headers = {"Content-Type": kind} | dict(who) if kind else dict(who)
         before = self.everything()
         answer = await self.client.request(method, url, content=content, headers=headers)
+        last = [rows[-1] for rows in self.feedback.store.tables.log.values() if rows]
+        assert not any(holds_nul(row.event or b"") for row in last)
         assert answer.status_code < 500, f"{method} {url} {content!r:.200}: {answer.text}"
         if answer.status_code >= 400 and method != "HEAD":
             assert self.everything() == before, "a no changes nothing"
@@ -306,11 +330,24 @@ def test_tokens_and_names_that_nobody_was_given(kept: Kept) -> None:
         for path in (f"/answer/{said}", f"/answer/{said}/thanks", f"/reviews/{said}", f"/scorecards/{said}"):
             for method in ("GET", "HEAD", "POST"):
                 kept.ask(method, path, token(HUB), b"contacted=yes", "application/x-www-form-urlencoded")
-        for query in (f"/letters?after={said}", f"/board?region={said}&month={said}&cursor={said}"):
+        for query in (
+            f"/letters?after={said}",
+            f"/board?region={said}&month={said}&cursor={said}",
+            f"/board?category={said}",
+        ):
             kept.ask("GET", query, token(HUB))
         query = f"unit={said}&state={said}&limit={said}&before={said}"
         for path in ("/reviews", "/exclusions", "/scorecards", "/appeals", "/reviews/summary"):
             kept.ask("GET", f"{path}?{query}", token(HUB))
-            kept.ask("GET", f"{path}?cursor={said}", token(HUB))
+            for name in ("cursor", "unit", "period"):
+                kept.ask("GET", f"{path}?{name}={said}", token(HUB))
         kept.ask("GET", f"/scorecards/1/cases?unit={WATER}&measure={Measure.HANDLE.value}&cursor={said}", token(HUB))
         kept.ask("GET", f"/scorecards/1/export?format=csv&unit={said}&language={said}", token(HUB))
+
+
+@pytest.mark.parametrize("kind", ["application/json", "Application/JSON", "application/problem+json", "", "text/json"])
+def test_no_nul_gets_in_whatever_the_body_is_called(kept: Kept, kind: str) -> None:
+    body = b'{"contacted": true, "solved": true, "satisfaction": "satisfied", "words": "a\\u0000b"}'
+    headers = BLOWER | {"Content-Type": kind}
+    answer = kept.ask("POST", f"/reviews/{NUMBER}/resident-answer", headers, body)
+    assert 400 <= answer.status_code < 500

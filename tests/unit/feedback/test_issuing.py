@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.feedback.domain.issuing import Card, due, is_automatic, was_early
+from services.feedback.domain.issuing import Appeal, Card, Ruling, due, is_automatic, may_rule, was_early
 from services.feedback.domain.scoring import Rhythm, Scoring
 from services.feedback.scorecards import Scorecards
+from shared.contracts.facts import Actor
+from shared.contracts.vocabulary import ActorKind, Measure
 from tests.unit.feedback.issuing_suite import SUITE, WANG, Finish
 from tests.unit.feedback.memory_scorecards import MemoryScorecards
 
@@ -53,6 +55,32 @@ def test_periods_before_anything_was_measured_are_not_due() -> None:
     assert [one.name for one in due(Rhythm.DAY, NOW, SCORING, (), began)] == ["2026-11-20", "2026-11-21"]
     assert due(Rhythm.WEEK, NOW, SCORING, (), began) == ()
     assert due(Rhythm.DAY, NOW, SCORING, (), None) == ()
+
+
+def test_a_period_that_ended_as_measuring_began_is_not_due() -> None:
+    began = datetime(2026, 11, 20, 16, tzinfo=UTC)  # midnight in Shanghai
+    assert [one.name for one in due(Rhythm.DAY, NOW, SCORING, (), began)] == ["2026-11-21"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "person", "refused"),
+    [("110199", "li", "own_appeal"), ("110199", "wang", None), ("dept-market", "li", "own_appeal")],
+)
+def test_nobody_rules_on_an_appeal_of_their_own_whatever_unit_they_speak_for(
+    unit: str, person: str, refused: str | None
+) -> None:
+    asked = Appeal(
+        number=1,
+        scorecard=1,
+        unit="110199",
+        measure=Measure.HANDLE,
+        reason="停电",
+        asked_by=Actor(kind=ActorKind.STAFF, unit="110199", person="li"),
+        asked_at=NOW,
+    )
+    by = Actor(kind=ActorKind.STAFF, unit=unit, person=person)
+    refusal = may_rule(asked, Ruling(upheld=False, reason="不成立"), by)
+    assert (refusal.code if refusal is not None else None) == refused
 
 
 def test_a_period_is_due_in_the_moment_it_has_settled() -> None:

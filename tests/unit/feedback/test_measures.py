@@ -4,7 +4,7 @@ import pickle
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 import pytest
@@ -76,6 +76,35 @@ def test_the_first_moment_of_the_period_is_in_it_and_its_end_is_not() -> None:
     assert tally(part(handle=met(NOVEMBER.end))).handle_due == 0
 
 
+FIVES = Scores(5, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("counted", "of"),
+    [
+        (lambda at: part(sign_in=met(at)), "sign_in_due"),
+        (lambda at: part(contact=met(at)), "contact_due"),
+        (lambda at: part(handle=met(at)), "handle_due"),
+        (lambda at: part(assigned_at=at), "may_refuse"),
+        (lambda at: part(refused_at=at), "refused"),
+        (lambda at: part(extended_at=at), "extended"),
+        (lambda at: part(supervised_at=at), "supervised"),
+        (lambda at: part(done_at=at), "done"),
+        (lambda at: part(reworked_at=at), "reworked"),
+        (lambda at: part(rated_at=at, scores=FIVES), "rated"),
+        (lambda at: part(answered=satisfied(at)), "satisfied_valid"),
+        (lambda at: part(silent_at=at), "silent"),
+    ],
+)
+def test_every_moment_counts_from_the_beginning_of_its_period_until_just_before_its_end(
+    counted: Callable[[datetime], Part], of: str
+) -> None:
+    moment = timedelta(microseconds=1)
+    start, end = NOVEMBER.start, NOVEMBER.end
+    places = (start - moment, start, end - moment, end)
+    assert [getattr(tally(counted(at)), of) for at in places] == [0, 1, 1, 0]
+
+
 def test_a_community_signs_in_and_does_not_report_for_duty() -> None:
     found = tally(part(sign_in=met(day(2))), reports=False)
     assert (found.sign_in_due, found.report_due) == (1, 0)
@@ -111,6 +140,12 @@ def test_the_flows_of_a_period() -> None:
 def test_the_ledger(row: Part, written_off: int, on_ledger: int) -> None:
     found = tally(row)
     assert (found.written_off, found.on_ledger) == (written_off, on_ledger)
+
+
+def test_who_lost_the_lead_just_as_the_period_ended_had_it_in_the_period() -> None:
+    again = replace(part(on_ledger_at=NOVEMBER.end), former_spells=(Spell(day(2), NOVEMBER.end),))
+    lost_before = replace(part(on_ledger_at=NOVEMBER.end), former_spells=(Spell(day(2), day(9)),))
+    assert (tally(again).on_ledger, tally(lost_before).on_ledger) == (1, 0)
 
 
 def test_a_unit_that_led_twice_was_on_the_ledger_twice_and_counts_once() -> None:
@@ -220,6 +255,8 @@ def cases(*rows: Whole) -> CaseTally:
         (whole(received_at=day(2), declined_at=DECEMBER), CaseTally(received=1, open=1)),
         (whole(received_at=OCTOBER, withdrawn_at=day(3)), CaseTally(withdrawn=1)),
         (whole(received_at=day(2), merged_at=day(3), closings=(day(9),)), CaseTally(received=1, merged=1, closed=1)),
+        (whole(received_at=day(2), closings=(day(9),), reopenings=(NOVEMBER.end,)), CaseTally(received=1, closed=1)),
+        (whole(received_at=day(2), closings=(NOVEMBER.end,)), CaseTally(received=1, open=1)),
         (
             whole(received_at=day(2), merged_at=day(3), closings=(day(9),), reopenings=(day(12),)),
             CaseTally(received=1, merged=1, closed=1, reopened=1, open=1),

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from services.feedback.domain.commands import Withhold
-from services.feedback.domain.publication import TOLD_WITH_THE_OTHER, Hidden, shortened
+from services.feedback.domain.part import Settled
+from services.feedback.domain.publication import TOLD_WITH_THE_OTHER, Hidden, published, shortened
 from services.feedback.domain.review import Review
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import AppealType, ReworkCause, Satisfaction, Source, Stage
@@ -100,9 +101,9 @@ def test_a_closed_case_is_published_without_what_leads_to_a_person() -> None:
 
 def test_who_did_not_answer_has_not_rated() -> None:
     _, facts, _ = tell(told(), dispatched(WATER), handled(), passed(), closing())
-    (published,) = board_facts(facts)
-    assert isinstance(published, f.FeedbackPublished)
-    assert published.satisfaction is None
+    (entry,) = board_facts(facts)
+    assert isinstance(entry, f.FeedbackPublished)
+    assert entry.satisfaction is None
 
 
 NEVER = [
@@ -252,3 +253,20 @@ def test_done_once_more_by_itself_a_merged_case_shows_its_own_answer() -> None:
     (entry,) = board_facts(facts)
     assert isinstance(entry, f.FeedbackPublished)
     assert entry.result == "已更换水管。"
+
+
+@pytest.mark.parametrize(
+    ("late", "on_time"), [((False, False), True), ((True, False), False), ((True, True), False), ((), None)]
+)
+def test_it_was_done_on_time_if_every_unit_was(late: tuple[bool, ...], on_time: bool | None) -> None:
+    units = (WATER, COMMUNITY)[: len(late)]
+    state, _, _ = tell(told(), dispatched(WATER, COMMUNITY))
+    assert state is not None
+    assert state.record is not None
+    settled = dict(zip(units, late, strict=True))
+    parts = tuple(
+        one.model_copy(update={"handle": Settled(NOW, settled[one.unit]) if one.unit in settled else None})
+        for one in state.record.parts
+    )
+    record = state.record.model_copy(update={"parts": parts})
+    assert published(None, record, "已修复", None, NOW).on_time is on_time

@@ -8,7 +8,7 @@ import pytest
 from services.feedback.domain.part import Scores, Spell
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Level, Measure, Obligation, ReworkCause, Role, Satisfaction
-from tests.unit.feedback.recording import Story, assignment
+from tests.unit.feedback.recording import Story, assignment, matter
 from tests.unit.feedback.rows import EAST, MARKET, NORTH, PINES, WATER, WEST, day, late, met
 
 T = [day(10, hour) for hour in range(24)]
@@ -371,3 +371,47 @@ def test_an_exclusion_counts_once_it_is_approved() -> None:
             )
     assert told.part(WATER).excluded == {list(Measure)[1]}
     assert told.part(MARKET).excluded == frozenset()
+
+
+def test_an_exclusion_of_one_round_leaves_the_other_as_it_is() -> None:
+    told = story().dispatched(T[1], WATER).done(T[2], WATER).checked(T[3], WATER).rework(T[4], WATER)
+    asked = f.FeedbackExclusionAsked(
+        exclusion=UUID(int=1), round=1, unit=WATER, measures=(Measure.HANDLE,), reason="", basis="", actor=STAFF
+    )
+    told.word(T[5], asked).word(
+        T[6], f.FeedbackExclusionRuled(exclusion=UUID(int=1), approved=True, reason="", actor=STAFF)
+    )
+    assert told.part(WATER, 1).excluded == {Measure.HANDLE}
+    assert told.part(WATER, 2).excluded == frozenset()
+
+
+def test_an_exclusion_that_was_asked_before_the_part_was_handed_over_counts_where_it_was_asked() -> None:
+    told = story().dispatched(T[1], WEST).overdue(T[2], WEST, Obligation.SIGN_IN, T[2])
+    asked = f.FeedbackExclusionAsked(
+        exclusion=UUID(int=1), round=1, unit=WEST, measures=(Measure.SIGN_IN,), reason="", basis="", actor=STAFF
+    )
+    told.word(T[3], asked).handed_over(T[4], WEST, NORTH).done(T[5], NORTH, under=assignment(WEST))
+    told.word(T[6], f.FeedbackExclusionRuled(exclusion=UUID(int=1), approved=True, reason="", actor=STAFF))
+    told.word(T[7], f.FeedbackUnitRated(round=1, unit=NORTH, contact=5, speed=4, result=3, actor=STAFF))
+    assert told.part(WEST).sign_in == late(T[2])
+    assert told.part(WEST).excluded == {Measure.SIGN_IN}
+    assert told.part(NORTH).sign_in is None
+    assert told.part(NORTH).excluded == frozenset()
+    assert (told.part(NORTH).scores, told.part(WEST).scores) == (Scores(5, 4, 3), None)
+
+
+def test_handed_over_twice_what_the_first_had_settled_stays_the_firsts() -> None:
+    told = story().dispatched(T[1], WEST).signed_in(T[2], WEST).handed_over(T[3], WEST, NORTH)
+    moved = f.CaseHandedOver(
+        **told.head(),
+        before=NORTH,
+        unit=EAST,
+        assignment_id=assignment(WEST),
+        role=Role.LEAD,
+        matter=matter(),
+        reason=f.Reason(zh="", en=""),
+    )
+    told.say(T[4], moved).done(T[5], EAST, under=assignment(WEST))
+    assert settled(told, WEST) == (met(T[2]), None, None)
+    assert settled(told, NORTH) == (None, None, None)
+    assert settled(told, EAST) == (None, met(T[5]), met(T[5]))
