@@ -24,11 +24,11 @@ from deploy.local.errors import StackError
 from deploy.local.places import PROJECT
 from deploy.local.processes import SERVICES
 from deploy.local.stack import LocalStack
-from services.feedback.compute import LEASE
-from services.feedback.domain import scorecard
-from services.feedback.domain.periods import Period, last_ended
-from services.feedback.domain.scoring import Rhythm
-from services.feedback.scorecards import queries
+from services.feedback.domain.measuring import scorecard
+from services.feedback.domain.measuring.periods import Period, last_ended
+from services.feedback.domain.measuring.scoring import Rhythm
+from services.feedback.scorecards.compute import LEASE
+from services.feedback.scorecards.scorecards import queries
 from services.feedback.setup import SCORING
 from shared.contracts.units import HANDLING_KINDS, UnitTree
 from shared.contracts.vocabulary import UnitKind
@@ -180,7 +180,7 @@ async def _compute(
     loop = asyncio.get_running_loop()
     began = loop.time()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.feedback.compute", str(card_id), str(claim)),
+        *(sys.executable, "-m", "services.feedback.scorecards.compute", str(card_id), str(claim)),
         cwd=PROJECT,
         env=stack.environment(FEEDBACK.name),
     )

@@ -21,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from services.feedback.domain.surges import SENSITIVITY, Change, Seen, Watched, seen
+from services.feedback.domain.live.surges import SENSITIVITY, Change, Seen, Watched, seen
 from shared.contracts.vocabulary import SurgeKind
 
 MESSAGES = Path("../shared/data/citizen_messages.csv.gz")

@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 
 from deploy.demo.diary import Attempt
-from services.feedback.links import Links
+from services.feedback.answers.links import Links
 from shared.contracts.vocabulary import ActorKind
 from shared.runtime.identity import Identity, issue
 

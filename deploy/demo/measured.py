@@ -9,7 +9,7 @@ from typing import Any
 from deploy.demo.doors import Doors, Unanswered
 from deploy.demo.hotline import Listening
 from deploy.scorecard.verifying import cards_to_verify, snapshot_of, verify
-from services.feedback.domain.periods import SHANGHAI
+from services.feedback.domain.measuring.periods import SHANGHAI
 
 WITHIN_SECONDS = 120.0
 NOT_YET = 409

@@ -24,9 +24,9 @@ from deploy.local.errors import StackError
 from deploy.local.places import DEFAULT_FOLDER
 from deploy.scorecard.replay import Telling
 from deploy.scorecard.verifying import Verdict, cards_to_verify, snapshot_of, verify
-from services.feedback.domain.issuing import Status
-from services.feedback.domain.periods import last_ended
-from services.feedback.domain.scoring import Rhythm
+from services.feedback.domain.measuring.issuing import Status
+from services.feedback.domain.measuring.periods import last_ended
+from services.feedback.domain.measuring.scoring import Rhythm
 from services.feedback.setup import SCORING
 
 LOOK_SECONDS = 0.5

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.feedback.domain.judged import Judged, judged, parts, whole
-from services.feedback.domain.measures import Counting
-from services.feedback.domain.record import CaseRecord, recorded
+from services.feedback.domain.measuring.judged import Judged, judged, parts, whole
+from services.feedback.domain.measuring.measures import Counting
+from services.feedback.domain.measuring.record import CaseRecord, recorded
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, decode
 

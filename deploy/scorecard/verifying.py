@@ -10,13 +10,13 @@ import asyncpg
 import orjson
 
 from deploy.scorecard.replay import Replay, Replayed, Telling
-from services.feedback.compute import InForceThen, make
-from services.feedback.domain import scorecard
-from services.feedback.domain.issuing import Card, Frozen
-from services.feedback.domain.measures import Counting
-from services.feedback.domain.periods import period_named
-from services.feedback.domain.scorecard import METHOD, Scorecard
-from services.feedback.scorecards import to_card
+from services.feedback.domain.measuring import scorecard
+from services.feedback.domain.measuring.issuing import Card, Frozen
+from services.feedback.domain.measuring.measures import Counting
+from services.feedback.domain.measuring.periods import period_named
+from services.feedback.domain.measuring.scorecard import METHOD, Scorecard
+from services.feedback.scorecards.compute import InForceThen, make
+from services.feedback.scorecards.scorecards import to_card
 from services.feedback.setup import SCORING
 from shared.runtime.district import UNITS, Kind
 

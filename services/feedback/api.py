@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.feedback.domain import refusals
 from services.feedback.domain.commands import AnswerAsResident, Asker, CheckResult, RateUnit
 from services.feedback.domain.guards import may_see, sees_residents_words
-from services.feedback.domain.judged import Exclusion
+from services.feedback.domain.measuring.judged import Exclusion
 from services.feedback.domain.moment import sortable
 from services.feedback.domain.review import Review, Tally, Waiting
 from services.feedback.views import ReviewPage, ReviewView, Standing, Summary, summarise, waits_shown

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from services.feedback.domain.judged import judged
-from services.feedback.domain.record import recorded
+from services.feedback.domain.measuring.judged import judged
+from services.feedback.domain.measuring.record import recorded
 from services.feedback.domain.review import Review
 from services.feedback.domain.standards import Standards
 from shared.contracts import facts as f

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.feedback import live_metrics as metrics
-from services.feedback.domain.common_traits import Trait, traits
-from services.feedback.domain.live import OPEN_STAGES, Of, Standing, What, counted, standing
-from services.feedback.domain.surges import Seen, Watched, passed, seen, sensitivity
+from services.feedback.domain.live.common_traits import Trait, traits
+from services.feedback.domain.live.live import OPEN_STAGES, Of, Standing, What, counted, standing
+from services.feedback.domain.live.surges import Seen, Watched, passed, seen, sensitivity
 from services.feedback.live_topics import DAYS_KEPT, HOURS_KEPT
 from services.feedback.live_values import (
     Document,

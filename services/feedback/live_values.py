@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
-from services.feedback.domain.common_traits import Trait
-from services.feedback.domain.live import Standing
-from services.feedback.domain.surges import Change, Seen, Surge, Told, Watched
+from services.feedback.domain.live.common_traits import Trait
+from services.feedback.domain.live.live import Standing
+from services.feedback.domain.live.surges import Change, Seen, Surge, Told, Watched
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope, encode
 from shared.contracts.vocabulary import Stage, SurgeKind

@@ -8,12 +8,14 @@ from time import monotonic
 from fastapi import FastAPI
 
 from services.feedback import afterwards, handlers, metrics, publishing
-from services.feedback.answer_page import AnswerPages
+from services.feedback.answers.answer_page import AnswerPages
+from services.feedback.answers.callbacks_api import CallBackDesk, add_callback_routes
+from services.feedback.answers.guesses import Guesses
+from services.feedback.answers.links import Links
+from services.feedback.answers.links_api import LinkDesk, add_answer_routes
 from services.feedback.api import Desk, add_routes
-from services.feedback.appeals_api import add_appeal_routes
-from services.feedback.board_api import BoardDesk, add_board_routes
-from services.feedback.board_store import PostgresBoard
-from services.feedback.callbacks_api import CallBackDesk, add_callback_routes
+from services.feedback.board.board_api import BoardDesk, add_board_routes
+from services.feedback.board.board_store import PostgresBoard
 from services.feedback.domain.commands import (
     AnswerAsResident,
     AskExclusion,
@@ -27,14 +29,12 @@ from services.feedback.domain.invitation import ask_resident, note_result
 from services.feedback.domain.review import Review
 from services.feedback.domain.standards import Standards
 from services.feedback.following import Follower, followed
-from services.feedback.guesses import Guesses
-from services.feedback.letters_api import add_letter_routes
-from services.feedback.letters_log import PostgresLog
-from services.feedback.links import Links
-from services.feedback.links_api import LinkDesk, add_answer_routes
-from services.feedback.schedule import Schedule
-from services.feedback.scorecards import PostgresScorecards
-from services.feedback.scorecards_api import ScorecardDesk, add_scorecard_routes
+from services.feedback.letters.letters_api import add_letter_routes
+from services.feedback.letters.letters_log import PostgresLog
+from services.feedback.scorecards.appeals_api import add_appeal_routes
+from services.feedback.scorecards.schedule import Schedule
+from services.feedback.scorecards.scorecards import PostgresScorecards
+from services.feedback.scorecards.scorecards_api import ScorecardDesk, add_scorecard_routes
 from services.feedback.settings import FeedbackSettings
 from services.feedback.setup import PARTS, SCORING, make_setup, standards_of
 from services.feedback.store import PostgresReviews, ReviewStates

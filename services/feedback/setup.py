@@ -5,8 +5,8 @@ from datetime import date
 
 import orjson
 
-from services.feedback.domain.scoring import Scoring
-from services.feedback.domain.scoring_file import read_scoring
+from services.feedback.domain.measuring.scoring import Scoring
+from services.feedback.domain.measuring.scoring_file import read_scoring
 from services.feedback.domain.standards import Standards
 from shared.contracts.faults import Fault, SetupInvalid
 from shared.runtime.district import UNITS, Kind, Setup

@@ -11,10 +11,10 @@ import aiosql
 import asyncpg
 
 from services.feedback.api import Place, Scope
-from services.feedback.domain.judged import Exclusion, parts, whole
-from services.feedback.domain.part import Part, Whole
+from services.feedback.domain.measuring.judged import Exclusion, parts, whole
+from services.feedback.domain.measuring.part import Part, Whole
 from services.feedback.domain.review import Review, Tally, Waiting
-from services.feedback.measured_rows import part_row, whole_row
+from services.feedback.scorecards.measured_rows import part_row, whole_row
 from shared.runtime.decision import Refusal
 from shared.runtime.postgres import JsonStates, PostgresTransaction, each, is_transient
 from shared.runtime.problems import Refused

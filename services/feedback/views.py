@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from services.feedback.domain.commands import Asker
-from services.feedback.domain.judged import Exclusion
+from services.feedback.domain.measuring.judged import Exclusion
 from services.feedback.domain.review import Answer, Check, Conclusion, Rating, Review, Round, Sample, Tally, Waiting
 from shared.contracts.facts import Actor, Reason
 from shared.contracts.vocabulary import Measure, Satisfaction, Source

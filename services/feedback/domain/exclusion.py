@@ -7,9 +7,9 @@ other measures and has none of its own, so it cannot be excluded; what it is mad
 from collections.abc import Mapping
 from uuid import UUID
 
-from services.feedback.domain.judged import Exclusion, Judged, parts
-from services.feedback.domain.part import Part
-from services.feedback.domain.record import CaseRecord
+from services.feedback.domain.measuring.judged import Exclusion, Judged, parts
+from services.feedback.domain.measuring.part import Part
+from services.feedback.domain.measuring.record import CaseRecord
 from shared.contracts.vocabulary import Measure
 
 

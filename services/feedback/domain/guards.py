@@ -17,7 +17,7 @@ from services.feedback.domain.commands import (
     RuleOnExclusion,
 )
 from services.feedback.domain.exclusion import measured_of, part_of, standing_for
-from services.feedback.domain.judged import Exclusion
+from services.feedback.domain.measuring.judged import Exclusion
 from services.feedback.domain.review import Review, ReviewedCase, Round, Sample, names_case
 from shared.contracts.vocabulary import ActorKind, Source
 from shared.runtime.decision import Refusal

@@ -10,9 +10,9 @@ the other may be confidential, and nothing here says so.
 from datetime import datetime
 from enum import StrEnum
 
-from services.feedback.domain.anonymity import METHOD, anonymised
+from services.feedback.domain.anonymity.anonymity import METHOD, anonymised
+from services.feedback.domain.measuring.record import CaseRecord
 from services.feedback.domain.moment import SortableMoment
-from services.feedback.domain.record import CaseRecord
 from shared.contracts import facts as f
 from shared.contracts.facts import Value
 from shared.contracts.vocabulary import AppealType, Satisfaction, Source

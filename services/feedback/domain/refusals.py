@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from services.feedback.domain.judged import Exclusion
+from services.feedback.domain.measuring.judged import Exclusion
 from services.feedback.domain.review import ReviewedCase, Round, Sample
 from shared.contracts.facts import UnitCode
 from shared.contracts.vocabulary import Measure

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from pydantic import Field, computed_field
 
-from services.feedback.domain.judged import Judged
+from services.feedback.domain.measuring.judged import Judged
+from services.feedback.domain.measuring.record import CaseRecord
 from services.feedback.domain.moment import SortableMoment
 from services.feedback.domain.publication import Publication
-from services.feedback.domain.record import CaseRecord
 from shared.contracts.facts import Actor, Evidence, Reason, Score, UnitCode, UnitVerdict, Value
 from shared.contracts.vocabulary import Satisfaction, Source
 

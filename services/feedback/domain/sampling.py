@@ -11,8 +11,8 @@ from fractions import Fraction
 from hashlib import sha256
 from uuid import UUID
 
+from services.feedback.domain.measuring.scoring import Scoring
 from services.feedback.domain.review import Review
-from services.feedback.domain.scoring import Scoring
 from shared.contracts.facts import Reason
 
 _BITS = 64

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.feedback.domain.scoring import Scoring
+from services.feedback.domain.measuring.scoring import Scoring
 from shared.contracts.units import UnitTree
 
 

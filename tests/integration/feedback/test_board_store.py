@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.feedback.board import Wanted
-from services.feedback.board_store import PostgresBoard
+from services.feedback.board.board import Wanted
+from services.feedback.board.board_store import PostgresBoard
 from services.feedback.domain.review import Review
 from shared.runtime.postgres import open_pool
 from shared.runtime.problems import Refused

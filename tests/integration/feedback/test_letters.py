@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from services.feedback.domain.review import Review
-from services.feedback.letters_log import BEGINNING, Log, PostgresLog, page
+from services.feedback.letters.letters_log import BEGINNING, Log, PostgresLog, page
 from services.feedback.store import ReviewStates
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, SHARDS

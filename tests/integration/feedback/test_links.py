@@ -9,7 +9,7 @@ import httpx
 import pytest
 from uuid_utils import uuid7
 
-from services.feedback.links import Links
+from services.feedback.answers.links import Links
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Satisfaction
 from shared.runtime.settings import KafkaSettings

@@ -20,20 +20,20 @@ from deploy.local.places import PROJECT
 from deploy.local.processes import Addresses
 from deploy.migrate import migrate, migrations_of
 from deploy.scorecard.verifying import Verdict, cards_to_verify, snapshot_of, verify
-from services.feedback import compute, schedule
-from services.feedback.compute import ClaimLost, compute_claimed
-from services.feedback.domain import scorecard
-from services.feedback.domain.issuing import Card, Status
-from services.feedback.domain.judged import parts, whole
-from services.feedback.domain.part import Part
-from services.feedback.domain.periods import Period, last_ended, period_named
+from services.feedback.domain.measuring import scorecard
+from services.feedback.domain.measuring.issuing import Card, Status
+from services.feedback.domain.measuring.judged import parts, whole
+from services.feedback.domain.measuring.part import Part
+from services.feedback.domain.measuring.periods import Period, last_ended, period_named
+from services.feedback.domain.measuring.scoring import Rhythm, Scoring
 from services.feedback.domain.review import Review
-from services.feedback.domain.scoring import Rhythm, Scoring
 from services.feedback.domain.standards import Standards
 from services.feedback.main import handlers_by
-from services.feedback.measured_rows import to_part, to_whole
-from services.feedback.schedule import Schedule
-from services.feedback.scorecards import NEWEST, PartPlace, PostgresScorecards, Scorecards, Which, queries
+from services.feedback.scorecards import compute, schedule
+from services.feedback.scorecards.compute import ClaimLost, compute_claimed
+from services.feedback.scorecards.measured_rows import to_part, to_whole
+from services.feedback.scorecards.schedule import Schedule
+from services.feedback.scorecards.scorecards import NEWEST, PartPlace, PostgresScorecards, Scorecards, Which, queries
 from services.feedback.settings import FeedbackSettings
 from services.feedback.store import PostgresReviews, ReviewStates, measured
 from shared.contracts import facts as f

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from services.feedback.api import Place, Reviews, Scope
-from services.feedback.domain.judged import Exclusion
+from services.feedback.domain.measuring.judged import Exclusion
 from services.feedback.domain.review import Review, Waiting
 from services.feedback.store import PostgresReviews
 from shared.contracts import facts as f

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import httpx
 from fastapi import FastAPI
 
-from services.feedback.answer_page import AnswerPages
-from services.feedback.callbacks_api import CallBackDesk, add_callback_routes
+from services.feedback.answers.answer_page import AnswerPages
+from services.feedback.answers.callbacks_api import CallBackDesk, add_callback_routes
+from services.feedback.answers.guesses import Guesses
+from services.feedback.answers.links import Links
+from services.feedback.answers.links_api import LinkDesk, add_answer_routes
 from services.feedback.domain.review import Review
-from services.feedback.guesses import Guesses
-from services.feedback.links import Links
-from services.feedback.links_api import LinkDesk, add_answer_routes
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES
 from shared.contracts.vocabulary import ActorKind, Source, Stage

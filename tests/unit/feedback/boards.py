@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from services.feedback.board import BoardPlace, BoardReader, Figures, Wanted
-from services.feedback.domain.anonymity import METHOD
+from services.feedback.board.board import BoardPlace, BoardReader, Figures, Wanted
+from services.feedback.domain.anonymity.anonymity import METHOD
 from services.feedback.domain.moment import sortable
 from services.feedback.domain.publication import Hidden, Publication
 from shared.contracts import facts as f

@@ -15,8 +15,8 @@ from services.feedback.domain.commands import (
     RateUnit,
     RuleOnExclusion,
 )
+from services.feedback.domain.measuring.scoring import Sampling, Scoring
 from services.feedback.domain.review import Review
-from services.feedback.domain.scoring import Sampling, Scoring
 from services.feedback.domain.standards import Standards
 from services.feedback.main import HANDLERS, handlers_by
 from shared.contracts import facts as f

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from services.feedback.domain.issuing import Card, Remedy, Ruling, Status
-from services.feedback.domain.periods import period, period_named, previous
-from services.feedback.domain.scoring import Rhythm, Scoring
-from services.feedback.scorecards import NEWEST, Scorecards, Which
+from services.feedback.domain.measuring.issuing import Card, Remedy, Ruling, Status
+from services.feedback.domain.measuring.periods import period, period_named, previous
+from services.feedback.domain.measuring.scoring import Rhythm, Scoring
+from services.feedback.scorecards.scorecards import NEWEST, Scorecards, Which
 from shared.contracts.facts import Actor
 from shared.contracts.vocabulary import ActorKind, Measure
 from shared.runtime.problems import Refused

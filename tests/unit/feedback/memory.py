@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from services.feedback.api import Place, Scope
-from services.feedback.domain.judged import Exclusion
+from services.feedback.domain.measuring.judged import Exclusion
 from services.feedback.domain.moment import sortable
 from services.feedback.domain.review import Review, Tally, Waiting
 from services.feedback.main import HANDLERS

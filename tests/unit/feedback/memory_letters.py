@@ -5,8 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from services.feedback.domain.review import Review
-from services.feedback.letters import TELLING
-from services.feedback.letters_log import Part, Positions
+from services.feedback.letters.letters import TELLING
+from services.feedback.letters.letters_log import Part, Positions
 from shared.contracts.envelope import decode
 from tests.unit.feedback.memory import MemoryFeedback
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from services.feedback.domain import issuing
-from services.feedback.domain.issuing import Appeal, Card, Frozen, Ruling, Status
-from services.feedback.domain.part import Part
-from services.feedback.domain.periods import Period
-from services.feedback.domain.scoring import Scoring
-from services.feedback.scorecards import PartPlace, Which, allowed, appeal_unknown, unknown
+from services.feedback.domain.measuring import issuing
+from services.feedback.domain.measuring.issuing import Appeal, Card, Frozen, Ruling, Status
+from services.feedback.domain.measuring.part import Part
+from services.feedback.domain.measuring.periods import Period
+from services.feedback.domain.measuring.scoring import Scoring
+from services.feedback.scorecards.scorecards import PartPlace, Which, allowed, appeal_unknown, unknown
 from shared.contracts.facts import Actor
 from shared.contracts.vocabulary import Measure
 from shared.runtime.problems import Refused

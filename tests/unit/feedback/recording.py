@@ -3,9 +3,9 @@
 from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from services.feedback.domain.judged import Judged, judged, parts, whole
-from services.feedback.domain.part import Part, Whole
-from services.feedback.domain.record import CaseRecord, recorded
+from services.feedback.domain.measuring.judged import Judged, judged, parts, whole
+from services.feedback.domain.measuring.part import Part, Whole
+from services.feedback.domain.measuring.record import CaseRecord, recorded
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import (
     ActorKind,

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from services.feedback.domain.part import Answered, Part, Scores, Settled, Whole
-from services.feedback.domain.periods import period_named
-from services.feedback.domain.scorecard import Inputs
-from services.feedback.domain.scoring import Rhythm, Scoring
+from services.feedback.domain.measuring.part import Answered, Part, Scores, Settled, Whole
+from services.feedback.domain.measuring.periods import period_named
+from services.feedback.domain.measuring.scorecard import Inputs
+from services.feedback.domain.measuring.scoring import Rhythm, Scoring
 from shared.contracts.units import Unit, next_version
 from shared.contracts.vocabulary import Level, Measure, Satisfaction, Source, UnitKind, Urgency
 

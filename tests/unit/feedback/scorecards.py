@@ -10,13 +10,13 @@ from random import Random
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.feedback.domain.measures import Counting
-from services.feedback.domain.part import Answered, Part, Scores, Settled, Whole
-from services.feedback.domain.periods import Period, period, previous
-from services.feedback.domain.scorecard import Inputs, Scorecard, compute, content, content_hash
-from services.feedback.domain.scoring import Rhythm, Scoring
-from services.feedback.issued import Issued
-from services.feedback.speech import Speech
+from services.feedback.domain.measuring.measures import Counting
+from services.feedback.domain.measuring.part import Answered, Part, Scores, Settled, Whole
+from services.feedback.domain.measuring.periods import Period, period, previous
+from services.feedback.domain.measuring.scorecard import Inputs, Scorecard, compute, content, content_hash
+from services.feedback.domain.measuring.scoring import Rhythm, Scoring
+from services.feedback.exports.issued import Issued
+from services.feedback.exports.speech import Speech
 from shared.contracts.units import Unit, UnitTree
 from shared.contracts.vocabulary import Level, Measure, Satisfaction, Source, UnitKind, Urgency
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from services.feedback.domain.anonymity import anonymised
-from services.feedback.domain.shadow import shadow_of
+from services.feedback.domain.anonymity.anonymity import anonymised
+from services.feedback.domain.anonymity.shadow import shadow_of
 
 MESSAGES = Path(__file__).parents[4] / "shared" / "data"
 CHINESE = str.maketrans("0123456789", "零一二三四五六七八九")

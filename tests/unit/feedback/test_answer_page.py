@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from services.feedback.answer_page import MOST_WORDS
-from services.feedback.guesses import MOST_FAILURES, WHILE_SECONDS
+from services.feedback.answers.answer_page import MOST_WORDS
+from services.feedback.answers.guesses import MOST_FAILURES, WHILE_SECONDS
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Satisfaction
 from tests.unit.feedback.answering import (

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.feedback.behind import counts_in
-from services.feedback.domain.part import Part
+from services.feedback.domain.measuring.part import Part
+from services.feedback.scorecards.behind import counts_in
 from shared.contracts.vocabulary import Measure
 from tests.unit.feedback.rows import NOVEMBER, bad, day, good, late, met, part
 

@@ -13,8 +13,8 @@ import pytest
 from fastapi import FastAPI
 
 from services.feedback.api import Desk
-from services.feedback.board import month_span
-from services.feedback.board_api import BoardDesk, add_board_routes
+from services.feedback.board.board import month_span
+from services.feedback.board.board_api import BoardDesk, add_board_routes
 from services.feedback.domain.publication import Publication
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from services.feedback.callbacks import CallBack, Fault, NoAnswer, read_row
-from services.feedback.callbacks_api import MOST_FAULTS, MOST_ROWS
+from services.feedback.answers.callbacks import CallBack, Fault, NoAnswer, read_row
+from services.feedback.answers.callbacks_api import MOST_FAULTS, MOST_ROWS
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Satisfaction, Source
 from tests.unit.feedback.answering import HOTLINE, STAFF_KEY, ZONE, Answering, open_doors

@@ -5,7 +5,7 @@ from io import StringIO
 
 import pytest
 
-from services.feedback.csv_export import HEADER, csv_text
+from services.feedback.exports.csv_export import HEADER, csv_text
 from shared.contracts.vocabulary import Measure
 from tests.unit.feedback.scorecards import EXCLUDED_FROM, NEVER_CALLED_BACK, TINY_STREET, issued, speech
 from tests.unit.feedback.test_sheet import ATTACKS

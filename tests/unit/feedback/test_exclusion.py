@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from services.feedback.domain.exclusion import measured_of, standing_for
-from services.feedback.domain.judged import Judged, judged, parts
-from services.feedback.domain.part import Answered, Part, Scores, Settled
+from services.feedback.domain.measuring.judged import Judged, judged, parts
+from services.feedback.domain.measuring.part import Answered, Part, Scores, Settled
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Level, Measure, Satisfaction, Source, Urgency
 from tests.unit.feedback.histories import (

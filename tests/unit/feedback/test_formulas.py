@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.feedback.domain.formulas import figures, written
-from services.feedback.domain.scoring import CompositeWeights, ScoreWeights, Scoring
-from services.feedback.domain.tally import FIELDS, Tally
+from services.feedback.domain.measuring.formulas import figures, written
+from services.feedback.domain.measuring.scoring import CompositeWeights, ScoreWeights, Scoring
+from services.feedback.domain.measuring.tally import FIELDS, Tally
 from shared.contracts.vocabulary import Measure as M
 
 SCORING = Scoring(version="1")

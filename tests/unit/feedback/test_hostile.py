@@ -22,19 +22,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from services.feedback.answer_page import AnswerPages
+from services.feedback.answers.answer_page import AnswerPages
+from services.feedback.answers.callbacks_api import CallBackDesk, add_callback_routes
+from services.feedback.answers.guesses import Guesses
+from services.feedback.answers.links import Links
+from services.feedback.answers.links_api import LinkDesk, add_answer_routes
 from services.feedback.api import Desk, add_routes
-from services.feedback.appeals_api import add_appeal_routes
-from services.feedback.board_api import BoardDesk, add_board_routes
-from services.feedback.callbacks_api import CallBackDesk, add_callback_routes
-from services.feedback.domain import scorecard
-from services.feedback.domain.measures import Counting
-from services.feedback.domain.scoring import Rhythm
-from services.feedback.guesses import Guesses
-from services.feedback.letters_api import add_letter_routes
-from services.feedback.links import Links
-from services.feedback.links_api import LinkDesk, add_answer_routes
-from services.feedback.scorecards_api import ScorecardDesk, add_scorecard_routes
+from services.feedback.board.board_api import BoardDesk, add_board_routes
+from services.feedback.domain.measuring import scorecard
+from services.feedback.domain.measuring.measures import Counting
+from services.feedback.domain.measuring.scoring import Rhythm
+from services.feedback.letters.letters_api import add_letter_routes
+from services.feedback.scorecards.appeals_api import add_appeal_routes
+from services.feedback.scorecards.scorecards_api import ScorecardDesk, add_scorecard_routes
 from services.feedback.words_api import add_word_routes
 from shared.contracts.envelope import holds_nul
 from shared.contracts.facts import Actor

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.feedback.domain.issuing import Appeal, Card, Ruling, due, is_automatic, may_rule, was_early
-from services.feedback.domain.scoring import Rhythm, Scoring
-from services.feedback.scorecards import Scorecards
+from services.feedback.domain.measuring.issuing import Appeal, Card, Ruling, due, is_automatic, may_rule, was_early
+from services.feedback.domain.measuring.scoring import Rhythm, Scoring
+from services.feedback.scorecards.scorecards import Scorecards
 from shared.contracts.facts import Actor
 from shared.contracts.vocabulary import ActorKind, Measure
 from tests.unit.feedback.issuing_suite import SUITE, WANG, Finish

@@ -11,9 +11,9 @@ import pytest
 from fastapi import FastAPI
 
 from services.feedback.domain.review import Review
-from services.feedback.letters import LONGEST_TEXT, Letter, letter_of
-from services.feedback.letters_api import add_letter_routes
-from services.feedback.letters_log import BEGINNING, page, read_cursor, write_cursor
+from services.feedback.letters.letters import LONGEST_TEXT, Letter, letter_of
+from services.feedback.letters.letters_api import add_letter_routes
+from services.feedback.letters.letters_log import BEGINNING, page, read_cursor, write_cursor
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope
 from shared.contracts.topics import CASES, SHARDS, shard_of
@@ -230,7 +230,7 @@ async def test_page_by_page_every_letter_comes_once(most: int) -> None:
 
 async def test_what_is_read_past_is_more_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page may hold no letter and yet not be the last."""
-    monkeypatch.setattr("services.feedback.letters_log.MOST_ROWS", 1)
+    monkeypatch.setattr("services.feedback.letters.letters_log.MOST_ROWS", 1)
     case = await told(opened(resident_to_ask=False), handled(resident_to_ask=False), passed(), rated(), closed())
     found = await page(case.log, BEGINNING, 10, worded)
     assert (found.letters, found.more) == ([], True)

@@ -10,9 +10,9 @@ from fastapi import Request
 from joserfc import jws
 from joserfc.jwk import OctKey
 
+from services.feedback.answers.guesses import MOST_ADDRESSES, MOST_FAILURES, WHILE_SECONDS, Guesses
+from services.feedback.answers.links import LONGEST_TOKEN, Links
 from services.feedback.domain.invitation import LONGEST_RESULT, Invitation, Standing, standing
-from services.feedback.guesses import MOST_ADDRESSES, MOST_FAILURES, WHILE_SECONDS, Guesses
-from services.feedback.links import LONGEST_TOKEN, Links
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Ledger, Source, Stage
 from shared.runtime.identity import Gatekeeper, Identity, issue

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.feedback.domain.common_traits import traits
-from services.feedback.domain.live import NO_CATEGORY, OPEN_STAGES, Count, Of, Standing, What, counted, standing
+from services.feedback.domain.live.common_traits import traits
+from services.feedback.domain.live.live import NO_CATEGORY, OPEN_STAGES, Count, Of, Standing, What, counted, standing
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import Obligation, ReworkCause, Stage, SurgeKind
 from tests.unit.feedback import lives

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.feedback.domain.measures import Counting, count, pulled_down
-from services.feedback.domain.part import Part, Scores, Spell, Whole
-from services.feedback.domain.periods import period_named
-from services.feedback.domain.scoring import Rhythm, Scoring
-from services.feedback.domain.tally import CaseTally, Tally
+from services.feedback.domain.measuring.measures import Counting, count, pulled_down
+from services.feedback.domain.measuring.part import Part, Scores, Spell, Whole
+from services.feedback.domain.measuring.periods import period_named
+from services.feedback.domain.measuring.scoring import Rhythm, Scoring
+from services.feedback.domain.measuring.tally import CaseTally, Tally
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import Measure, Obligation, ReworkCause, Satisfaction
 from tests.unit.feedback.recording import RULE, Story

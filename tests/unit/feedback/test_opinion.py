@@ -5,12 +5,12 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.feedback.domain.measures import count
-from services.feedback.domain.opinion import Opinion, losses, opinions
-from services.feedback.domain.part import Part, Scores
-from services.feedback.domain.periods import period_named
-from services.feedback.domain.scorecard import Scorecard, compute
-from services.feedback.domain.scoring import Rhythm
+from services.feedback.domain.measuring.measures import count
+from services.feedback.domain.measuring.opinion import Opinion, losses, opinions
+from services.feedback.domain.measuring.part import Part, Scores
+from services.feedback.domain.measuring.periods import period_named
+from services.feedback.domain.measuring.scorecard import Scorecard, compute
+from services.feedback.domain.measuring.scoring import Rhythm
 from shared.contracts.vocabulary import Measure
 from tests.unit.feedback.rows import (
     EAST,

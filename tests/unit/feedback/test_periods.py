@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.feedback.domain.periods import Period, following, last_ended, period, period_named, previous
-from services.feedback.domain.scoring import Rhythm, Scoring
+from services.feedback.domain.measuring.periods import Period, following, last_ended, period, period_named, previous
+from services.feedback.domain.measuring.scoring import Rhythm, Scoring
 
 FIRST = Scoring(version="1")
 NINETEENTH = Scoring(version="1", month_begins_on=19)

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from services.feedback.domain.scoring import Rhythm
-from services.feedback.print_page import opinion_page, page
-from services.feedback.speech import CATALOGUES, known_language
+from services.feedback.domain.measuring.scoring import Rhythm
+from services.feedback.exports.print_page import opinion_page, page
+from services.feedback.exports.speech import CATALOGUES, known_language
 from shared.contracts.vocabulary import Level, Measure, Source, UnitKind
 from tests.unit.feedback.scorecards import EXCLUDED_FROM, NEVER_CALLED_BACK, TINY_STREET, issued, speech
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from services.feedback.domain.commands import Withhold
-from services.feedback.domain.part import Settled
+from services.feedback.domain.measuring.part import Settled
 from services.feedback.domain.publication import TOLD_WITH_THE_OTHER, Hidden, published, shortened
 from services.feedback.domain.review import Review
 from shared.contracts import facts as f

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from services.feedback.domain.ranking import Candidate, Standing, placed
-from services.feedback.domain.tally import Tally
+from services.feedback.domain.measuring.ranking import Candidate, Standing, placed
+from services.feedback.domain.measuring.tally import Tally
 from shared.contracts.vocabulary import UnitKind
 
 

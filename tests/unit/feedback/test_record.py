@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.feedback.domain.part import Scores, Spell
+from services.feedback.domain.measuring.part import Scores, Spell
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Level, Measure, Obligation, ReworkCause, Role, Satisfaction
 from tests.unit.feedback.recording import Story, assignment, matter

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from services.feedback.domain.measuring.scoring import Sampling, Scoring
 from services.feedback.domain.review import Review
 from services.feedback.domain.sampling import draw, drawn, share_of
-from services.feedback.domain.scoring import Sampling, Scoring
 from shared.contracts import facts as f
 from shared.contracts.vocabulary import ActorKind, Obligation, ReworkCause
 from tests.unit.feedback.histories import (

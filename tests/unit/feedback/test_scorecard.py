@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.feedback.domain.measures import Counting, count
-from services.feedback.domain.part import Part, Whole
-from services.feedback.domain.periods import period_named
-from services.feedback.domain.scorecard import (
+from services.feedback.domain.measuring.measures import Counting, count
+from services.feedback.domain.measuring.part import Part, Whole
+from services.feedback.domain.measuring.periods import period_named
+from services.feedback.domain.measuring.scorecard import (
     FigureGroup,
     Scorecard,
     UnitCard,
@@ -19,7 +19,7 @@ from services.feedback.domain.scorecard import (
     content_hash,
     read,
 )
-from services.feedback.domain.scoring import Rhythm, Scoring
+from services.feedback.domain.measuring.scoring import Rhythm, Scoring
 from shared.contracts.units import next_version
 from shared.contracts.vocabulary import Level, Measure, Source, UnitKind
 from tests.unit.feedback.rows import (

@@ -10,16 +10,16 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
-from services.feedback.appeals_api import add_appeal_routes
-from services.feedback.domain import scorecard
-from services.feedback.domain.issuing import Card
-from services.feedback.domain.judged import Exclusion, Judged
-from services.feedback.domain.measures import Counting
-from services.feedback.domain.part import Part
-from services.feedback.domain.periods import SHANGHAI
+from services.feedback.domain.measuring import scorecard
+from services.feedback.domain.measuring.issuing import Card
+from services.feedback.domain.measuring.judged import Exclusion, Judged
+from services.feedback.domain.measuring.measures import Counting
+from services.feedback.domain.measuring.part import Part
+from services.feedback.domain.measuring.periods import SHANGHAI
 from services.feedback.domain.review import Review
-from services.feedback.scorecards import PartPlace
-from services.feedback.scorecards_api import ScorecardDesk, add_scorecard_routes, read_place, write_place
+from services.feedback.scorecards.appeals_api import add_appeal_routes
+from services.feedback.scorecards.scorecards import PartPlace
+from services.feedback.scorecards.scorecards_api import ScorecardDesk, add_scorecard_routes, read_place, write_place
 from shared.contracts.facts import Actor
 from shared.contracts.vocabulary import ActorKind, Measure
 from shared.runtime import problems

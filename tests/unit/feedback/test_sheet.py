@@ -7,8 +7,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from services.feedback.issued import begins_like_a_formula
-from services.feedback.sheet import sheet
+from services.feedback.exports.issued import begins_like_a_formula
+from services.feedback.exports.sheet import sheet
 from shared.contracts.vocabulary import Measure
 from tests.unit.feedback.scorecards import NEVER_CALLED_BACK, TINY_STREET, issued, speech
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.feedback.domain.surges import (
+from services.feedback.domain.live.surges import (
     SENSITIVITY,
     Change,
     Seen,

@@ -27,15 +27,15 @@ from services.feedback.domain.commands import (
     Withhold,
 )
 from services.feedback.domain.exclusion import measured_of
-from services.feedback.domain.judged import Judged, judged, parts, whole
-from services.feedback.domain.measures import Counting
-from services.feedback.domain.part import Part, Whole
-from services.feedback.domain.periods import Period
-from services.feedback.domain.record import CaseRecord, recorded
+from services.feedback.domain.measuring.judged import Judged, judged, parts, whole
+from services.feedback.domain.measuring.measures import Counting
+from services.feedback.domain.measuring.part import Part, Whole
+from services.feedback.domain.measuring.periods import Period
+from services.feedback.domain.measuring.record import CaseRecord, recorded
+from services.feedback.domain.measuring.scoring import Rhythm, Sampling, Scoring
+from services.feedback.domain.measuring.tally import CaseTally, Tally
 from services.feedback.domain.review import Review, Waiting
-from services.feedback.domain.scoring import Rhythm, Sampling, Scoring
 from services.feedback.domain.standards import Standards
-from services.feedback.domain.tally import CaseTally, Tally
 from services.feedback.main import handlers_by
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES

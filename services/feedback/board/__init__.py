@@ -1,0 +1,1 @@
+"""公示栏: what anybody may read of closed cases."""

@@ -1,0 +1,1 @@
+"""Live statistics and surges. Pure."""

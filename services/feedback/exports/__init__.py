@@ -1,0 +1,1 @@
+"""A scorecard handed out: workbook, CSV, printable pages."""

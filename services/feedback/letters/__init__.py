@@ -1,0 +1,1 @@
+"""告知书: what reporters are told, pulled by a gateway."""

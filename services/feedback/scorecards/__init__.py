@@ -1,0 +1,1 @@
+"""考核表: computed, published, disputed; what is behind each figure."""
