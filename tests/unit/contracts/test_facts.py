@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.contracts import facts
-from shared.contracts.facts import FACTS, AssignmentFact, CaseFact, DeadlineFact, Fact, HotlineFact, Report
+from shared.contracts.facts import FACTS, AssignmentFact, CaseFact, DeadlineFact, Fact, HotlineFact, Report, SurgeFact
 
 SUBJECTS: dict[str, type[Fact]] = {
     "whistle": Fact,
@@ -17,6 +17,7 @@ SUBJECTS: dict[str, type[Fact]] = {
     "report": Report,
     "assignment": AssignmentFact,
     "hotline": HotlineFact,
+    "surge": SurgeFact,
 }
 
 

@@ -62,6 +62,7 @@ from tests.unit.router.stories import (
     refuses,
     releases,
     resumes,
+    sample_checked,
     sets_urgency,
     signs_in,
     supervises,
@@ -111,7 +112,11 @@ def sensible(case: Case, now: datetime, ours: District) -> list[object]:
         Stage.MERGED: lambda: [followed(), unmerges(by=HUB), followed(Stage.WITHDRAWN)],
         Stage.CHECKING: lambda: [passed(case.round), failed(case.round), failed(case.round, _co_handlers(case))],
         Stage.RATING: lambda: [concluded(True, case.round), concluded(False, case.round)],
-        Stage.CLOSED: lambda: [overdue(Obligation.ARCHIVE, HUB, now + timedelta(days=1)), orders_rework()],
+        Stage.CLOSED: lambda: [
+            overdue(Obligation.ARCHIVE, HUB, now + timedelta(days=1)),
+            orders_rework(),
+            sample_checked(False, case.round),
+        ],
     }
     if case.stage in by_stage:
         return by_stage[case.stage]()
@@ -259,6 +264,7 @@ def anything_at_all(case: Case, now: datetime, pick: Pick) -> object:
             failed(round_),
             failed(round_, (unit,)),
             *(concluded(x, round_) for x in (True, False)),
+            *(sample_checked(x, round_) for x in (True, False)),
         ],
         lambda: [overdue(pick(list(Obligation)), pick([unit, None, HUB]), now + timedelta(hours=pick([-48, 0, 48])))],
         lambda: [

@@ -56,7 +56,7 @@ from tests.unit.router.stories import (
     whistle,
 )
 
-OF_ONE_ROUND = (f.FeedbackChecked, f.FeedbackConcluded)
+OF_ONE_ROUND = (f.FeedbackChecked, f.FeedbackConcluded, f.FeedbackSampleChecked)
 NOBODY_HAS_IT = (Stage.VERIFYING, Stage.DECLINED, Stage.TO_DISPATCH, Stage.MERGED, Stage.WITHDRAWN)
 
 
