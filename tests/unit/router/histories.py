@@ -112,11 +112,7 @@ def sensible(case: Case, now: datetime, ours: District) -> list[object]:
         Stage.MERGED: lambda: [followed(), unmerges(by=HUB), followed(Stage.WITHDRAWN)],
         Stage.CHECKING: lambda: [passed(case.round), failed(case.round), failed(case.round, _co_handlers(case))],
         Stage.RATING: lambda: [concluded(True, case.round), concluded(False, case.round)],
-        Stage.CLOSED: lambda: [
-            overdue(Obligation.ARCHIVE, HUB, now + timedelta(days=1)),
-            orders_rework(),
-            sample_checked(False, case.round),
-        ],
+        Stage.CLOSED: lambda: [overdue(Obligation.ARCHIVE, HUB, now + timedelta(days=1)), orders_rework()],
     }
     if case.stage in by_stage:
         return by_stage[case.stage]()
