@@ -88,7 +88,7 @@ def test_the_rehearsal_says_what_it_is_and_counts_in_seconds() -> None:
     assert "rehearsal" in policy.version
     assert not read(POLICY).rehearsal
     assert str(policy.general(Obligation.HANDLE, Urgency.CRITICAL).limit) == "4 clock_second"
-    assert str(policy.general(Obligation.ARCHIVE, Urgency.NORMAL).limit) == "8 clock_second"
+    assert str(policy.general(Obligation.ARCHIVE, Urgency.NORMAL).limit) == "6 clock_second"
 
 
 ONE_FOR_ALL = (
