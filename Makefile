@@ -1,8 +1,8 @@
 # All that is needed is Python 3.11 or newer and make; everything else goes into this folder.
 PYTHON ?= python3
 RUN = $(PYTHON) deploy/bootstrap.py
-# They have a stack of their own, so they run beside the other tests that need engines.
-REHEARSALS = tests/e2e/test_rehearsal.py
+# Rehearsals and pages have stacks of their own, so they run beside the other tests that need engines.
+BESIDE = tests/e2e
 
 .PHONY: help demo test up down status check clean
 
@@ -14,10 +14,10 @@ demo: ## Set everything up, run the whole loop once, show it, stop again
 
 test: ## Set everything up and run all tests
 	@$(RUN) python -m pytest -m "not engines" -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder; plain=$$?; \
-	$(RUN) python -m pytest $(REHEARSALS) > var/rehearsals.txt 2>&1 & rehearsing=$$!; \
-	$(RUN) python -m pytest -m engines --ignore $(REHEARSALS) --durations 15; engines=$$?; \
-	echo "waiting for the rehearsals, which run beside them"; wait $$rehearsing; rehearsed=$$?; cat var/rehearsals.txt; \
-	test "$$plain $$engines $$rehearsed" = "0 0 0"
+	$(RUN) python -m pytest $(BESIDE) > var/e2e.txt 2>&1 & beside=$$!; \
+	$(RUN) python -m pytest -m engines --ignore $(BESIDE) --durations 15; engines=$$?; \
+	echo "waiting for $(BESIDE), which runs beside them"; wait $$beside; end_to_end=$$?; cat var/e2e.txt; \
+	test "$$plain $$engines $$end_to_end" = "0 0 0"
 
 up: ## Start the local stack and keep it running
 	@$(RUN) chuishao up
