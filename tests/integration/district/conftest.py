@@ -1,4 +1,4 @@
-"""A database with the set-up's schema, and the roles of two services in it: the router's may add, feedback's read."""
+"""A database with the set-up's schema, and the roles of two services in it: the router's may add, intake's read."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ async def district(engines: Addresses) -> AsyncIterator[District]:
     await admin.execute(f"create database {name}")
     district = District(urlunsplit(urlsplit(engines.postgres_admin_url)._replace(path=f"/{name}")))
     connection = await asyncpg.connect(district.admin_url)
-    for service in ("router", "feedback"):
+    for service in ("router", "intake"):
         await migrate(connection, service, PASSWORD)
     await migrate_district(connection)
     await connection.close()

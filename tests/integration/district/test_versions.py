@@ -36,7 +36,7 @@ async def pool(district: District) -> AsyncIterator[asyncpg.Pool]:
 
 @pytest.fixture
 async def reader(district: District) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(district.url("feedback"))
+    connection = await asyncpg.connect(district.url("intake"))
     yield connection
     await connection.close()
 
@@ -189,8 +189,8 @@ async def test_a_new_installation_begins_with_the_folder_s_files_and_never_reads
 ) -> None:
     (tmp_path / "units.yaml").write_text(FIRST, encoding="utf-8")
     connection = await asyncpg.connect(district.admin_url)
-    # the holidays are the whole country's: the calendar that is shipped
-    assert [one.split()[0] for one in await begin_with(connection, tmp_path)] == ["units", "calendar"]
+    # the holidays are the whole country's, and units are measured as shipped until the district says otherwise
+    assert [one.split()[0] for one in await begin_with(connection, tmp_path)] == ["units", "calendar", "scoring"]
     (tmp_path / "units.yaml").write_text(SECOND, encoding="utf-8")
     assert await begin_with(connection, tmp_path) == []
     found = await present(connection, UNITS)
