@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
@@ -49,6 +50,7 @@ class Figures:
     on_time: int = 0
     timed: int = 0
     satisfied: int = 0
+    basically_satisfied: int = 0
     rated: int = 0
     hidden: Mapping[Hidden, int] = field(default_factory=dict)
 
@@ -121,18 +123,20 @@ def entry_of(entry: FeedbackPublished, units: UnitTree, *, english: bool) -> Boa
     )
 
 
-def figures_of(month: str, figures: Figures) -> BoardFigures:
+def figures_of(month: str, figures: Figures, basically_satisfied: Decimal) -> BoardFigures:
+    """满意率 as the scorecards have it: `basically_satisfied` of a 基本满意 counts."""
+    satisfied = figures.satisfied + float(basically_satisfied) * figures.basically_satisfied
     return BoardFigures(
         month=month,
         closed=figures.closed,
         on_time=_share(figures.on_time, figures.timed),
-        satisfied=_share(figures.satisfied, figures.rated),
+        satisfied=_share(satisfied, figures.rated),
         rated=figures.rated,
         not_shown=dict(figures.hidden),
     )
 
 
-def _share(part: int, whole: int) -> float | None:
+def _share(part: float, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
 
 

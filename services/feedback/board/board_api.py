@@ -29,6 +29,7 @@ from services.feedback.board.board import (
 )
 from services.feedback.board.board_texts import TEXTS
 from services.feedback.domain.commands import Withhold
+from services.feedback.domain.measuring.scoring import Scoring
 from shared.contracts.facts import Words
 from shared.contracts.vocabulary import UnitKind
 from shared.runtime.problems import described
@@ -62,6 +63,7 @@ class BoardDesk:
 
     desk: Desk
     board: BoardReader
+    scoring: Callable[[], Scoring]
     zone: ZoneInfo
     now: Callable[[], datetime]
 
@@ -132,7 +134,7 @@ async def _page(desk: BoardDesk, query: BoardQuery) -> BoardPage:
     shown = found[: query.limit]
     counted = Wanted(month=month_span(month or present, desk.zone))
     return BoardPage(
-        figures=figures_of(month or present, await desk.board.figures(counted)),
+        figures=figures_of(month or present, await desk.board.figures(counted), desk.scoring().basically_satisfied),
         entries=[entry_of(one.entry, units, english=english) for _, one in shown if one.entry is not None],
         next=write_place(*shown[-1]) if len(found) > query.limit else None,
     )

@@ -60,6 +60,7 @@ class PostgresBoard:
             on_time=row["on_time"],
             timed=row["timed"],
             satisfied=row["satisfied"],
+            basically_satisfied=row["basically_satisfied"],
             rated=row["rated"],
             hidden={why: row[why.value] for why in Hidden if row[why.value]},
         )

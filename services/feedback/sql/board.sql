@@ -18,9 +18,8 @@ select
     count(*) as closed,
     count(*) filter (where (state #>> '{publication,on_time}')::boolean) as on_time,
     count(*) filter (where state #>> '{publication,on_time}' is not null) as timed,
-    count(*) filter (
-        where state #>> '{publication,satisfaction}' in ('satisfied', 'basically_satisfied')
-    ) as satisfied,
+    count(*) filter (where state #>> '{publication,satisfaction}' = 'satisfied') as satisfied,
+    count(*) filter (where state #>> '{publication,satisfaction}' = 'basically_satisfied') as basically_satisfied,
     count(*) filter (where state #>> '{publication,satisfaction}' is not null) as rated,
     count(*) filter (where board_hidden = 'confidential') as confidential,
     count(*) filter (where board_hidden = 'report') as report,

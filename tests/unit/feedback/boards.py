@@ -43,7 +43,8 @@ class MemoryBoard:
             closed=len(every),
             on_time=sum(timed),
             timed=len(timed),
-            satisfied=sum(one is not Satisfaction.UNSATISFIED for one in rated),
+            satisfied=rated.count(Satisfaction.SATISFIED),
+            basically_satisfied=rated.count(Satisfaction.BASICALLY_SATISFIED),
             rated=len(rated),
             hidden={why: hidden.count(why) for why in Hidden if why in hidden},
         )

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from services.feedback.api import Desk
 from services.feedback.board.board import month_span
 from services.feedback.board.board_api import BoardDesk, add_board_routes
+from services.feedback.domain.measuring.scoring import Scoring
 from services.feedback.domain.publication import Publication
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES
@@ -51,7 +52,7 @@ async def door() -> AsyncIterator[Opened]:
     problems.install(app)
     sending = Door(feedback.road)
     desk = Desk(sending, Gatekeeper(SIGNING_KEY, []), lambda: TREE, MemoryReviews(feedback))
-    add_board_routes(app, BoardDesk(desk, board, ZONE, lambda: TODAY))
+    add_board_routes(app, BoardDesk(desk, board, lambda: Scoring(version="test"), ZONE, lambda: TODAY))
     serving = asyncio.create_task(sending.run())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://feedback") as client:
         yield Opened(client, board, feedback)
@@ -148,7 +149,8 @@ async def test_the_figures_of_a_month(door: Opened) -> None:
     assert figures["month"] == "2026-11"
     assert figures["closed"] == len(wanted)
     assert sum(figures["not_shown"].values()) == sum(one.entry is None for one in wanted) > 0
-    assert figures["satisfied"] == round(sum(one != "unsatisfied" for one in rated) / len(rated), 4)
+    counts = {"satisfied": 1, "basically_satisfied": 0.9, "unsatisfied": 0}
+    assert figures["satisfied"] == round(sum(counts[one.value] for one in rated) / len(rated), 4)
     nothing = (await door.client.get("/board.json?month=2020-01")).json()["figures"]
     assert (nothing["closed"], nothing["on_time"], nothing["satisfied"]) == (0, None, None)
     assert await door.page("?month=2020-01") != await door.page()

@@ -31,7 +31,7 @@ from services.feedback.api import Desk, add_routes
 from services.feedback.board.board_api import BoardDesk, add_board_routes
 from services.feedback.domain.measuring import scorecard
 from services.feedback.domain.measuring.measures import Counting
-from services.feedback.domain.measuring.scoring import Rhythm
+from services.feedback.domain.measuring.scoring import Rhythm, Scoring
 from services.feedback.letters.letters_api import add_letter_routes
 from services.feedback.scorecards.appeals_api import add_appeal_routes
 from services.feedback.scorecards.scorecards_api import ScorecardDesk, add_scorecard_routes
@@ -91,7 +91,7 @@ def app_of(feedback: MemoryFeedback, cards: MemoryScorecards, door: Door) -> Fas
     desk = Desk(door, gatekeeper, lambda: TREE, reviews)
     add_routes(app, desk)
     add_word_routes(app, desk)
-    add_board_routes(app, BoardDesk(desk, board, ZONE, now))
+    add_board_routes(app, BoardDesk(desk, board, lambda: Scoring(version="test"), ZONE, now))
     guesses = Guesses(lambda: 0.0)
     guesses.failed = lambda address: None  # type: ignore[method-assign]  # or nobody gets further than thirty of them
     pages = AnswerPages(lambda: TREE, ZONE)

@@ -130,7 +130,7 @@ def test_raw_and_adjusted_both_stand() -> None:
 def test_what_is_not_published_says_so() -> None:
     assert "未发布" not in page(issued(), speech())
     assert "未发布，仅供核对" in page(replace(issued(), published_at=None), speech())
-    assert "更正成绩单 7" in page(replace(issued(), corrects=7), speech())
+    assert "更正考核表 7" in page(replace(issued(), corrects=7), speech())
 
 
 @pytest.mark.parametrize(("language", "words"), [("zh-CN", "第 1 名 / 共 9 个"), ("en", "rank 1 of 9")])
