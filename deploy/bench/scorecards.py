@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import aiosql
 import asyncpg
-import orjson
 import typer
 import uvloop
 from rich.console import Console
@@ -33,6 +32,7 @@ from services.feedback.setup import SCORING
 from shared.contracts.units import HANDLING_KINDS, UnitTree
 from shared.contracts.vocabulary import UnitKind
 from shared.runtime.district import UNITS, present
+from shared.runtime.postgres import prepare
 from shared.runtime.postgres import queries as runtime_queries
 
 fill_queries: Any = aiosql.from_path(Path(__file__).with_name("scorecards.sql"), "asyncpg", mandatory_parameters=False)
@@ -98,9 +98,7 @@ async def measure(folder: Path, cases: int, tell: Telling) -> dict[str, Any]:
     stack = LocalStack(folder, services=(FEEDBACK,))
     async with fresh_engines(stack) as addresses:
         connection = await asyncpg.connect(addresses.postgres_admin_url, server_settings={"search_path": FEEDBACK.name})
-        await connection.set_type_codec(
-            "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
-        )
+        await prepare(connection)
         try:
             loop = asyncio.get_running_loop()
             began = loop.time()

@@ -19,6 +19,7 @@ from services.feedback.scorecards.compute import InForceThen, make
 from services.feedback.scorecards.scorecards import to_card
 from services.feedback.setup import SCORING
 from shared.runtime.district import UNITS, Kind
+from shared.runtime.postgres import prepare
 
 _CARDS = """
 select id, rhythm, period, starts_at, ends_at, edition, status, asked_by, asked_at, done, total, failure, hash, inputs,
@@ -47,9 +48,7 @@ async def snapshot_of(postgres_url: str) -> AsyncIterator[Any]:
     """One read-only view of the whole database, with the operator's rights."""
     settings = {"application_name": "chuishao-verify", "default_transaction_read_only": "on", "jit": "off"}
     connection = await asyncpg.connect(postgres_url, timeout=10, server_settings=settings)
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
-    )
+    await prepare(connection)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             yield connection

@@ -100,17 +100,17 @@ class PostgresReviews:
         self._pool = pool
 
     async def case_by_number(self, number: str) -> UUID | None:
-        async with self._reading() as connection:
+        async with reading(self._pool) as connection:
             found: UUID | None = await queries.case_by_number(connection, number=number)
             return found
 
     async def case_by_source_ref(self, source_ref: str) -> UUID | None:
-        async with self._reading() as connection:
+        async with reading(self._pool) as connection:
             found: UUID | None = await queries.case_by_source_ref(connection, source_ref=source_ref)
             return found
 
     async def review(self, case_id: UUID) -> Review | None:
-        async with self._reading() as connection:
+        async with reading(self._pool) as connection:
             found = await queries.review(connection, case_id=case_id)
         return None if found is None else Review.model_validate_json(found)
 
@@ -124,7 +124,7 @@ class PostgresReviews:
             "after_case_id": after.case_id,
             "most": most,
         }
-        async with self._reading() as connection:
+        async with reading(self._pool) as connection:
             if waiting is None:
                 found = queries.reviews(connection, **bounds)
             else:
@@ -133,7 +133,7 @@ class PostgresReviews:
 
     async def counts(self, scope: Scope) -> tuple[int, dict[Waiting, int], Tally]:
         bounds = {"unit": scope.unit, "source": scope.source}
-        async with self._reading() as connection:
+        async with reading(self._pool) as connection:
             waiting = {
                 Waiting(record["what"]): record["reviews"]
                 async for record in each(queries.waiting_counts(connection, **bounds))
@@ -145,21 +145,23 @@ class PostgresReviews:
         self, unit: str | None, ruled: bool | None, after: UUID, most: int
     ) -> Sequence[tuple[UUID, str, Exclusion]]:
         bounds = {"unit": unit, "ruled": ruled, "after_id": str(after), "most": most}
-        async with self._reading() as connection:
+        async with reading(self._pool) as connection:
             return [
                 (record["case_id"], record["number"], Exclusion.model_validate_json(record["exclusion"]))
                 async for record in each(queries.exclusions(connection, **bounds))
             ]
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[Any]:
-        try:
-            async with self._pool.acquire(timeout=POOL_PATIENCE_SECONDS) as connection:
-                yield connection
-        except Exception as error:
-            if is_transient(error):
-                raise Refused(_AWAY, {"Retry-After": "5"}) from error
-            raise
+
+@asynccontextmanager
+async def reading(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+    """A connection to read by. Raises `Refused` (503) while the database is away."""
+    try:
+        async with pool.acquire(timeout=POOL_PATIENCE_SECONDS) as connection:
+            yield connection
+    except Exception as error:
+        if is_transient(error):
+            raise Refused(_AWAY, {"Retry-After": "5"}) from error
+        raise
 
 
 _AWAY = Refusal(

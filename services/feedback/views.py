@@ -272,20 +272,20 @@ def summarise(unit: str | None, reviews: int, waiting: Mapping[Waiting, int], ta
         checks=ChecksSummary(
             passed=tally.checks_passed,
             failed=tally.checks_failed,
-            passed_share=_share(tally.checks_passed, tally.checks_passed + tally.checks_failed),
+            passed_share=share(tally.checks_passed, tally.checks_passed + tally.checks_failed),
         ),
         ratings=RatingsSummary(
             rated=tally.rated,
             unrated=tally.unrated,
-            rated_share=_share(tally.rated, tally.rated + tally.unrated),
-            contact=_share(tally.contact, tally.rated),
-            speed=_share(tally.speed, tally.rated),
-            result=_share(tally.result, tally.rated),
+            rated_share=share(tally.rated, tally.rated + tally.unrated),
+            contact=share(tally.contact, tally.rated),
+            speed=share(tally.speed, tally.rated),
+            result=share(tally.result, tally.rated),
         ),
         residents=ResidentsSummary(
             answered=tally.answered,
             silent=tally.silent,
-            answered_share=_share(tally.answered, tally.answered + tally.silent),
+            answered_share=share(tally.answered, tally.answered + tally.silent),
             contacted=tally.contacted,
             solved=tally.solved,
             satisfied=tally.satisfied,
@@ -296,5 +296,6 @@ def summarise(unit: str | None, reviews: int, waiting: Mapping[Waiting, int], ta
     )
 
 
-def _share(part: int, whole: int) -> float | None:
+def share(part: float, whole: int) -> float | None:
+    """Rounded to four places; None where there is nothing to divide by."""
     return None if whole == 0 else round(part / whole, 4)

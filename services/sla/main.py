@@ -26,7 +26,7 @@ from services.sla.store import Claims, ClockStates, PostgresDeadlines
 from services.sla.timer import Timer
 from shared.contracts import facts as f
 from shared.contracts.topics import CASES, DEADLINES
-from shared.runtime.consumer import Consumer
+from shared.runtime.consumer import is_behind
 from shared.runtime.decision import Decision
 from shared.runtime.district import Setup
 from shared.runtime.running import Running
@@ -74,9 +74,6 @@ READ_PAST: tuple[type[f.CaseFact], ...] = (
     f.CaseDuplicateFound,
 )
 """What changes no clock: what the clock has said itself, and what is only said about a case."""
-
-CAUGHT_UP_MESSAGES = 500
-"""Fewer unread facts than one batch holds: they are decided before the next deadline is."""
 
 
 def handlers_by(given: Callable[[], Rules]) -> dict[type, Handler]:
@@ -133,11 +130,6 @@ def timer(settings: SlaSettings, agenda: Agenda, claims: Claims) -> Callable[[Ru
         ).run()
 
     return fire
-
-
-def is_behind(consumer: Consumer | None) -> bool:
-    """Whether facts wait in the topic that were not read yet."""
-    return consumer is not None and (not consumer.joined or consumer.lag > CAUGHT_UP_MESSAGES)
 
 
 if __name__ == "__main__":

@@ -258,3 +258,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._read.clear()
         self.gaps.forget_all_but({(at.topic, at.partition) for at in assigned})
         self._on_assigned({at.partition for at in assigned if at.topic == self._primary})
+
+
+CAUGHT_UP_MESSAGES = 500
+"""Fewer unread facts than one batch holds: they are decided before anything else is."""
+
+
+def is_behind(consumer: Consumer | None) -> bool:
+    """Whether facts wait in the topics that were not read yet: what is told or counted now would lack them."""
+    return consumer is not None and (not consumer.joined or consumer.lag > CAUGHT_UP_MESSAGES)

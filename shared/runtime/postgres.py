@@ -71,7 +71,7 @@ async def open_pool(url: str, ca_file: Path | None = None, most: int = 10) -> as
         command_timeout=30,
         timeout=5,
         server_settings={"idle_in_transaction_session_timeout": f"{TRANSACTION_SILENCE_SECONDS}s"},
-        init=_prepare,
+        init=prepare,
         reset=_leave,
     )
 
@@ -81,7 +81,8 @@ def tls(ca_file: Path | None) -> ssl.SSLContext | None:
     return ssl.create_default_context(cafile=str(ca_file)) if ca_file else None
 
 
-async def _prepare(connection: asyncpg.Connection) -> None:
+async def prepare(connection: Any) -> None:
+    """JSON columns of this connection are read and written as values."""
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_as_json, decoder=orjson.loads)
 
 

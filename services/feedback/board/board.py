@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from services.feedback.domain.moment import sortable
 from services.feedback.domain.publication import Hidden, Publication
+from services.feedback.views import share
 from shared.contracts.facts import FeedbackPublished
 from shared.contracts.units import UnitTree
 from shared.contracts.vocabulary import Satisfaction, UnitKind
@@ -129,15 +130,11 @@ def figures_of(month: str, figures: Figures, basically_satisfied: Decimal) -> Bo
     return BoardFigures(
         month=month,
         closed=figures.closed,
-        on_time=_share(figures.on_time, figures.timed),
-        satisfied=_share(satisfied, figures.rated),
+        on_time=share(figures.on_time, figures.timed),
+        satisfied=share(satisfied, figures.rated),
         rated=figures.rated,
         not_shown=dict(figures.hidden),
     )
-
-
-def _share(part: float, whole: int) -> float | None:
-    return round(part / whole, 4) if whole else None
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------

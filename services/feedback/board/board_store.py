@@ -1,7 +1,6 @@
 """Reading the public board from PostgreSQL: it is made from the states, so there is nothing to keep in step."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,13 +11,11 @@ import asyncpg
 from services.feedback.board.board import BoardPlace, Figures, Wanted
 from services.feedback.domain.moment import sortable
 from services.feedback.domain.publication import Hidden, Publication
-from shared.runtime.decision import Refusal
-from shared.runtime.postgres import each, is_transient
-from shared.runtime.problems import Refused
+from services.feedback.store import reading
+from shared.runtime.postgres import each
 
 queries: Any = aiosql.from_path(Path(__file__).parents[1] / "sql" / "board.sql", "asyncpg", mandatory_parameters=False)
 
-POOL_PATIENCE_SECONDS = 5
 _FIRST, _LAST = "", "9999"
 """Texts before and after that of every moment."""
 
@@ -39,7 +36,7 @@ class PostgresBoard:
             "before_case_id": UUID(int=0) if before is None else before.case_id,
             "most": most,
         }
-        async with self._reading() as connection:
+        async with reading(self._pool) as connection:
             return [
                 (row["case_id"], Publication.model_validate_json(row["publication"]))
                 async for row in each(queries.board_page(connection, **bounds))
@@ -47,7 +44,7 @@ class PostgresBoard:
 
     async def figures(self, wanted: Wanted) -> Figures:
         first, last = wanted.month or (None, None)
-        async with self._reading() as connection:
+        async with reading(self._pool) as connection:
             row = dict(
                 await queries.board_figures(
                     connection,
@@ -66,23 +63,5 @@ class PostgresBoard:
         )
 
     async def categories(self) -> Sequence[str]:
-        async with self._reading() as connection:
+        async with reading(self._pool) as connection:
             return [row["category"] async for row in each(queries.board_categories(connection))]
-
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[Any]:
-        try:
-            async with self._pool.acquire(timeout=POOL_PATIENCE_SECONDS) as connection:
-                yield connection
-        except Exception as error:
-            if is_transient(error):
-                raise Refused(_AWAY, {"Retry-After": "5"}) from error
-            raise
-
-
-_AWAY = Refusal(
-    "temporarily_unavailable",
-    zh="系统暂时无法读取数据；请稍后重试。",
-    en="The system cannot read its data right now; try again shortly.",
-    status=503,
-)

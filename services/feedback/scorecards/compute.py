@@ -15,7 +15,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
 import uvloop
 
 from services.feedback.domain.measuring import scorecard
@@ -32,7 +31,7 @@ from services.feedback.store import measured
 from shared.contracts.topics import CASES, FEEDBACK
 from shared.contracts.units import UnitTree
 from shared.runtime.district import UNITS
-from shared.runtime.postgres import each, is_transient, tls
+from shared.runtime.postgres import each, is_transient, prepare, tls
 from shared.runtime.postgres import queries as runtime_queries
 
 AT_ONCE = 5_000
@@ -182,9 +181,7 @@ async def connect(url: str, settings: FeedbackSettings) -> Any:
     connection = await asyncpg.connect(
         url, ssl=tls(settings.postgres_ca_file), timeout=5, command_timeout=120, server_settings={"jit": "off"}
     )
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
-    )
+    await prepare(connection)
     return connection
 
 

@@ -23,7 +23,7 @@ from services.feedback.scorecards import compute
 from services.feedback.scorecards.scorecards import PostgresScorecards, queries, to_card
 from shared.contracts.facts import Actor
 from shared.contracts.vocabulary import ActorKind
-from shared.runtime.consumer import Consumer
+from shared.runtime.consumer import is_behind
 from shared.runtime.district import NothingInForce
 from shared.runtime.postgres import each
 from shared.runtime.postgres import queries as runtime_queries
@@ -34,15 +34,9 @@ logger = structlog.get_logger(__name__)
 
 CLOCK = Actor(kind=ActorKind.CLOCK)
 LOOK_SECONDS = 20.0
-CAUGHT_UP_MESSAGES = 500
 
 Computing = Callable[[int, UUID], Awaitable[None]]
 """Has a claimed scorecard computed, and returns when that is over, one way or another."""
-
-
-def is_behind(consumer: Consumer | None) -> bool:
-    """Whether facts wait in the topics that were not read yet: what is counted now would lack them."""
-    return consumer is not None and (not consumer.joined or consumer.lag > CAUGHT_UP_MESSAGES)
 
 
 class Schedule:
