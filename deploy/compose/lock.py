@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-LEFT_OUT = ("The local stack", "Checks and tests")
+LEFT_OUT = ("The local stack", "Dashboards", "Checks and tests")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 

@@ -1,6 +1,25 @@
 """Every metric of the router: declared once, typed and explained."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
+
+DISPATCHING = Histogram(
+    "chuishao_dispatch_seconds",
+    "From the whistle, as intake states it, to its first assignment on the unit's topic; "
+    "cases that waited for a person are not counted.",
+    buckets=(0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
+STAGES = Histogram(
+    "chuishao_loop_stage_seconds",
+    "How long a case was in a stage of the loop: receive 接单, dispatch 派单, handle 办理, verify 验单, rate 评单.",
+    ["stage"],
+    buckets=(0.1, 1, 10, 60, 600, 3600, 4 * 3600, 24 * 3600, 3 * 86400, 7 * 86400, 15 * 86400, 30 * 86400, 90 * 86400),
+)
+CASES = Gauge(
+    "chuishao_cases_open",
+    "Open cases, in all shards, by stage and kind of the unit that has them (`none`: nobody yet). Counted every 15 s.",
+    ["stage", "unit_kind"],
+)
+ENDED = Counter("chuishao_cases_ended_total", "Cases that came to an end, by the stage they ended in.", ["stage"])
 
 DUPLICATES_WAITING = Gauge(
     "chuishao_duplicates_waiting",

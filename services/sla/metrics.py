@@ -17,6 +17,12 @@ LIVE = Gauge(
     "Deadlines that run, in all shards: armed (in time) and overdue (still watched). Counted once a minute.",
     ["obligation", "state"],
 )
+OVERDUE = Gauge(
+    "chuishao_deadlines_overdue",
+    "Deadlines that ran out and are still watched, by the rung of the ladder (督办) they reached; 0 = none yet. "
+    "Counted once a minute.",
+    ["rung"],
+)
 CLOCK_JUMPED = Gauge(
     "chuishao_timer_clock_jumped",
     "1 while nothing fires because the database's clock jumped against the monotonic clock (alarm).",
