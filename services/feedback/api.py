@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
@@ -58,8 +58,12 @@ class Reviews(Protocol):
 
     async def case_by_number(self, number: str) -> UUID | None: ...
 
-    async def case_by_source_ref(self, source_ref: str) -> UUID | None:
-        """The case that its source calls by this name; the last one where several do."""
+    async def cases_by_number(self, numbers: Collection[str]) -> Mapping[str, UUID]:
+        """The cases that bear these numbers; a number nobody bears is left out."""
+        ...
+
+    async def reviews_by_source_ref(self, source_refs: Collection[str]) -> Mapping[str, tuple[UUID, Review]]:
+        """The cases that their source calls by these names; the last one where several bear one."""
         ...
 
     async def review(self, case_id: UUID) -> Review | None: ...
@@ -121,6 +125,16 @@ class CheckBody(Body):
     failed_units: Annotated[tuple[UnitCode, ...], Field(max_length=20)] = ()
     verdicts: Annotated[tuple[VerdictBody, ...], Field(max_length=20)] = ()
 
+    def result(self, asker: Asker) -> CheckResult:
+        return CheckResult(
+            asker=asker,
+            passed=self.passed,
+            note=self.note,
+            evidence=self.evidence,
+            failed_units=self.failed_units,
+            verdicts=tuple(verdict.verdict() for verdict in self.verdicts),
+        )
+
 
 class RateBody(Body):
     """评单: three scores from 1 (worst) to 5 (best)."""
@@ -130,6 +144,11 @@ class RateBody(Body):
     speed: StrictScore
     result: StrictScore
     words: Words = ""
+
+    def rating(self, asker: Asker) -> RateUnit:
+        return RateUnit(
+            asker=asker, unit=self.unit, contact=self.contact, speed=self.speed, result=self.result, words=self.words
+        )
 
 
 class ResidentAnswerBody(Body):
@@ -165,7 +184,7 @@ class Desk:
 
     async def find(self, case: str) -> UUID:
         """The case meant by an id or a number. Raises `Refused` (404) for a number nobody bears."""
-        found = _as_id(case) or await self.reviews.case_by_number(case)
+        found = as_id(case) or await self.reviews.case_by_number(case)
         if found is None:
             raise Refused(refusals.UNKNOWN)
         return found
@@ -205,29 +224,13 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
     async def check(case: CaseName, body: CheckBody, request: Request) -> Any:
         """验单: say whether the matter is handled. Failed sends it back to the units (返工), with the note."""
         identity = desk.gatekeeper.identify(request)
-        message = CheckResult(
-            asker=desk.asker(identity),
-            passed=body.passed,
-            note=body.note,
-            evidence=body.evidence,
-            failed_units=body.failed_units,
-            verdicts=tuple(verdict.verdict() for verdict in body.verdicts),
-        )
-        return await desk.submit(case, message, request, identity)
+        return await desk.submit(case, body.result(desk.asker(identity)), request, identity)
 
     @app.post("/reviews/{case}/rate", tags=["reviews"], response_model=Standing, responses=PROBLEMS)
     async def rate(case: CaseName, body: RateBody, request: Request) -> Any:
         """评单: rate one unit that reported; once in a round, from 办结 until the verdict."""
         identity = desk.gatekeeper.identify(request)
-        message = RateUnit(
-            asker=desk.asker(identity),
-            unit=body.unit,
-            contact=body.contact,
-            speed=body.speed,
-            result=body.result,
-            words=body.words,
-        )
-        return await desk.submit(case, message, request, identity)
+        return await desk.submit(case, body.rating(desk.asker(identity)), request, identity)
 
     @app.post("/reviews/{case}/resident-answer", tags=["reviews"], response_model=Standing, responses=PROBLEMS)
     async def resident_answer(case: CaseName, body: ResidentAnswerBody, request: Request) -> Any:
@@ -299,7 +302,7 @@ def _view(asker: Asker, case_id: UUID, review: Review) -> ReviewView:
     return ReviewView.of(case_id, review, sees_residents_words(asker, case_id, review), asker)
 
 
-def _as_id(case: str) -> UUID | None:
+def as_id(case: str) -> UUID | None:
     try:
         return UUID(case)
     except ValueError:

@@ -14,6 +14,7 @@ from services.feedback.answers.guesses import Guesses
 from services.feedback.answers.links import Links
 from services.feedback.answers.links_api import LinkDesk, add_answer_routes
 from services.feedback.api import Desk, add_routes
+from services.feedback.batch_api import add_batch_routes
 from services.feedback.board.board_api import BoardDesk, add_board_routes
 from services.feedback.board.board_store import PostgresBoard
 from services.feedback.domain.commands import (
@@ -142,6 +143,7 @@ def routes(
         reviews = PostgresReviews(running.pool)
         desk = Desk(running.door, running.gatekeeper, units, reviews)
         add_routes(app, desk)
+        add_batch_routes(app, desk)
         add_word_routes(app, desk)
         board = PostgresBoard(running.pool)
         add_board_routes(app, BoardDesk(desk, board, scoring, settings.zone, now))

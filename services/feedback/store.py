@@ -104,10 +104,18 @@ class PostgresReviews:
             found: UUID | None = await queries.case_by_number(connection, number=number)
             return found
 
-    async def case_by_source_ref(self, source_ref: str) -> UUID | None:
+    async def cases_by_number(self, numbers: Collection[str]) -> dict[str, UUID]:
         async with reading(self._pool) as connection:
-            found: UUID | None = await queries.case_by_source_ref(connection, source_ref=source_ref)
-            return found
+            found = each(queries.cases_by_number(connection, numbers=list(numbers)))
+            return {record["number"]: record["case_id"] async for record in found}
+
+    async def reviews_by_source_ref(self, source_refs: Collection[str]) -> dict[str, tuple[UUID, Review]]:
+        async with reading(self._pool) as connection:
+            found = each(queries.reviews_by_source_ref(connection, source_refs=list(source_refs)))
+            return {
+                record["source_ref"]: (record["case_id"], Review.model_validate_json(record["state"]))
+                async for record in found
+            }
 
     async def review(self, case_id: UUID) -> Review | None:
         async with reading(self._pool) as connection:

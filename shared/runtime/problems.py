@@ -70,16 +70,16 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> Response:
         errors = [
-            {"field": ".".join(str(part) for part in found["loc"] if part != "body"), "why": found["msg"]}
+            {"field": ".".join(str(part) for part in found["loc"] if part != "body") or "body", "why": found["msg"]}
             for found in error.errors()
         ]
         first = errors[0]
         return problem(
             Refusal(
                 "invalid_request",
-                zh=f"字段 {first['field'] or '请求体'} 有误：{first['why']}。请更正后重新提交。",
-                en=f"{first['field'] or 'body'}: {first['why']}. Correct it and send the request again.",
-                field=first["field"] or None,
+                zh=f"字段 {first['field']} 有误：{first['why']}。请更正后重新提交。",
+                en=f"{first['field']}: {first['why']}. Correct it and send the request again.",
+                field=first["field"],
                 status=422,
             ),
             errors=errors,

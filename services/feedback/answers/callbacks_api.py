@@ -4,7 +4,7 @@ A row sent again is counted as repeated and changes nothing, so a feed may send 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
@@ -42,7 +42,9 @@ AT_ONCE = 100
 class CalledBack(Protocol):
     """Finds an order's review. Raises `Refused` (503) while the database is away."""
 
-    async def case_by_source_ref(self, source_ref: str) -> UUID | None: ...
+    async def reviews_by_source_ref(self, source_refs: Collection[str]) -> Mapping[str, tuple[UUID, Review]]:
+        """The cases that 12345 calls by these names; the last one where several bear one."""
+        ...
 
     async def review(self, case_id: UUID) -> Review | None: ...
 
@@ -153,23 +155,29 @@ def add_callback_routes(app: FastAPI, desk: CallBackDesk) -> None:
 async def _take(desk: CallBackDesk, hotline: Identity, rows: Sequence[Row]) -> list[RowReport]:
     """Every row's outcome, in order. Raises `Refused` (503): what was taken by then is, when sent again, repeated."""
     reports: dict[int, RowReport] = {}
+    read: dict[int, CallBack] = {}
     asked: list[tuple[int, CallBack, UUID, AnswerAsResident]] = []
     for place, cells in rows:
-        found = await _look_up(desk, hotline, place, cells)
+        said = _read(desk, place, cells)
+        if isinstance(said, RowReport):
+            reports[place] = said
+        else:
+            read[place] = said
+    known = await desk.reviews.reviews_by_source_ref({said.source_ref for said in read.values()})
+    for place, said in read.items():
+        found = _answer_to(known.get(said.source_ref), hotline, place, said)
         if isinstance(found, RowReport):
             reports[place] = found
         else:
-            asked.append((place, *found))
+            asked.append((place, said, *found))
     outcomes = await desk.door.submit_all([_input(case_id, message) for _, _, case_id, message in asked])
     for (place, said, case_id, message), outcome in zip(asked, outcomes, strict=True):
         reports[place] = await _became(desk, place, said, case_id, message, outcome)
     return [reports[place] for place, _ in rows]
 
 
-async def _look_up(
-    desk: CallBackDesk, hotline: Identity, place: int, cells: Mapping[str, object] | None
-) -> RowReport | tuple[CallBack, UUID, AnswerAsResident]:
-    """The answer to send down the road, or what became of the row without it."""
+def _read(desk: CallBackDesk, place: int, cells: Mapping[str, object] | None) -> RowReport | CallBack:
+    """What the row says, or what became of it where it says no answer."""
     if cells is None:
         return _refused(place, "", _NO_ROW)
     said = read_row(cells, desk.zone)
@@ -178,9 +186,17 @@ async def _look_up(
         return _refused(place, said.source_ref, refusal)
     if isinstance(said, NoAnswer):
         return RowReport(place=place, source_ref=said.source_ref, became=Became.SKIPPED)
-    case_id = await desk.reviews.case_by_source_ref(said.source_ref)
-    review = await desk.reviews.review(case_id) if case_id is not None else None
-    if case_id is None or review is None or review.case is None or review.case.source is not Source.HOTLINE_12345:
+    return said
+
+
+def _answer_to(
+    found: tuple[UUID, Review] | None, hotline: Identity, place: int, said: CallBack
+) -> RowReport | tuple[UUID, AnswerAsResident]:
+    """The answer to send down the road, or what became of the row without it."""
+    if found is None:
+        return _refused(place, said.source_ref, _ORDER_UNKNOWN)
+    case_id, review = found
+    if review.case is None or review.case.source is not Source.HOTLINE_12345:
         return _refused(place, said.source_ref, _ORDER_UNKNOWN)
     before = already_there(review, said)
     if before is not None:
@@ -190,7 +206,6 @@ async def _look_up(
     if is_of_the_past(review, said):
         return _refused(place, said.source_ref, _OF_AN_EARLIER_ROUND)
     return (
-        said,
         case_id,
         AnswerAsResident(
             asker=Asker(actor=hotline.actor),

@@ -2,6 +2,10 @@
 -- The case that bears this number.
 select case_id from state where number = :number::text order by case_id limit 1;
 
+-- name: cases_by_number
+-- The cases that bear these numbers.
+select number, case_id from state where number = any(:numbers::text[]) order by case_id desc;
+
 -- name: review$
 -- One review, whole.
 select state::text from state where case_id = :case_id::uuid;
@@ -81,9 +85,11 @@ where number is not null
   and (:unit::text is null or whistle_blower = :unit::text)
   and (:source::text is null or source = :source::text);
 
--- name: case_by_source_ref$
--- The case that its source calls by this name; the last one where several do.
-select case_id from state where source_ref = :source_ref::text order by since desc, case_id desc limit 1;
+-- name: reviews_by_source_ref
+-- The cases that their source calls by these names; the last one where several bear one.
+select distinct on (source_ref) source_ref, case_id, state::text as state
+from state where source_ref = any(:source_refs::text[])
+order by source_ref, since desc, case_id desc;
 
 -- name: exclusions
 -- Exclusions (剔除) of one unit or of all, ruled on or not or both, in the order of their ids, after one of them.

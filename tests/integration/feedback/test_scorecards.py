@@ -230,8 +230,8 @@ async def test_a_case_is_found_by_what_its_source_calls_it(district: District) -
     told = opened()
     await district.tell([[told.model_copy(update={"source_ref": "GD-1"})], [told]], NUMBERED[:2])
     reviews = PostgresReviews(district.pool)
-    assert await reviews.case_by_source_ref("GD-1") == NUMBERED[0]
-    assert await reviews.case_by_source_ref("GD-2") is None
+    found = await reviews.reviews_by_source_ref(["GD-1", "GD-2"])
+    assert {name: case_id for name, (case_id, _) in found.items()} == {"GD-1": NUMBERED[0]}
 
 
 async def test_cases_from_before_this_release_have_no_rows_and_go_on(engines: Addresses) -> None:

@@ -151,6 +151,8 @@ async def test_a_case_is_found_by_its_number(twins: tuple[Reviews, Reviews]) -> 
     assert await real.case_by_number("no such number") is None
     assert await memory.case_by_number("no such number") is None
     assert await real.case_by_number("HA20261123-0001") == CASES_TOLD[0]
+    numbers = ("no such number", "HA20261123-0001")
+    assert await real.cases_by_number(numbers) == await memory.cases_by_number(numbers)
 
 
 async def test_reading_says_503_while_the_database_is_away(postgres_url: str) -> None:

@@ -1,6 +1,6 @@
 """Feedback on the in-memory store: its road, what it logged, and the door's reader."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from services.feedback.api import Place, Scope
@@ -59,13 +59,16 @@ class MemoryReviews:
     async def case_by_number(self, number: str) -> UUID | None:
         return next((case_id for case_id, _, case_number in self._known() if case_number == number), None)
 
-    async def case_by_source_ref(self, source_ref: str) -> UUID | None:
-        found = [
-            (sortable(review.since), case_id)
+    async def cases_by_number(self, numbers: Collection[str]) -> dict[str, UUID]:
+        return {name: found for name in numbers if (found := await self.case_by_number(name)) is not None}
+
+    async def reviews_by_source_ref(self, source_refs: Collection[str]) -> dict[str, tuple[UUID, Review]]:
+        found = sorted(
+            (sortable(review.since), case_id, review.record.source_ref)
             for case_id, review in self._feedback.states.items()
-            if review.record is not None and review.record.source_ref == source_ref
-        ]
-        return max(found)[1] if found else None
+            if review.record is not None and review.record.source_ref in source_refs
+        )
+        return {name: (case_id, self._feedback.states[case_id]) for _, case_id, name in found if name is not None}
 
     async def review(self, case_id: UUID) -> Review | None:
         return self._feedback.states.get(case_id)

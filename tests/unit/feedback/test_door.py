@@ -164,7 +164,7 @@ NOES = [
     (CHECK, PASSED | {"note": "\0"}, BLOWER, 400, "nul_character", "body"),
     (CHECK, PASSED | {"evidence": [{"name": "x"}]}, BLOWER, 422, "invalid_request", "evidence.0.media_type"),
     (CHECK, PASSED | {"evidence": [evidence("x")] * 21}, BLOWER, 422, "invalid_request", "evidence"),
-    (CHECK, [PASSED], BLOWER, 422, "invalid_request", None),
+    (CHECK, [PASSED], BLOWER, 422, "invalid_request", "body"),
     (RATE, FOUR | {"contact": 0}, BLOWER, 422, "invalid_request", "contact"),
     (RATE, FOUR | {"speed": 6}, BLOWER, 422, "invalid_request", "speed"),
     (RATE, FOUR | {"result": "5"}, BLOWER, 422, "invalid_request", "result"),

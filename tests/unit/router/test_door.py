@@ -131,7 +131,7 @@ NOES = [
     (DONE, {}, AT_WATER, 422, "invalid_request", "result"),
     (DONE, FIXED | {"evidence": [PHOTO] * 21}, AT_WATER, 422, "invalid_request", "evidence"),
     (DONE, FIXED | {"evidence": [{"name": "x"}]}, AT_WATER, 422, "invalid_request", "evidence.0.media_type"),
-    (DONE, [FIXED], AT_WATER, 422, "invalid_request", None),
+    (DONE, [FIXED], AT_WATER, 422, "invalid_request", "body"),
     (DISPATCH, {"units": [], "reason": "派"}, AT_THE_HUB, 422, "invalid_request", "units"),
     (DISPATCH, {"units": ["a b"], "reason": "派"}, AT_THE_HUB, 422, "invalid_request", "units.0"),
     (DISPATCH, TO_MARKET | {"case_list": "someday"}, AT_THE_HUB, 422, "invalid_request", "case_list"),

@@ -70,8 +70,8 @@ async def _in_parts(size: int) -> AsyncIterator[bytes]:
         (b"{}", JSON, 422, "invalid_request", "note"),
         (b'{"note": ""}', JSON, 422, "invalid_request", "note"),
         (b'{"note": "a", "times": "many"}', JSON, 422, "invalid_request", "times"),
-        (b"[]", JSON, 422, "invalid_request", None),
-        (b"", JSON, 422, "invalid_request", None),
+        (b"[]", JSON, 422, "invalid_request", "body"),
+        (b"", JSON, 422, "invalid_request", "body"),
     ],
 )
 async def test_a_bad_body_is_refused(
