@@ -4,7 +4,7 @@ RUN = $(PYTHON) deploy/bootstrap.py
 # Rehearsals and pages have stacks of their own, so they run beside the other tests that need engines.
 BESIDE = tests/e2e
 
-.PHONY: help demo test up down status check clean
+.PHONY: help demo test faults up down status check clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\): ## \(.*\)/make \1	\2/p' Makefile
@@ -18,6 +18,9 @@ test: ## Set everything up and run all tests
 	$(RUN) python -m pytest -m engines --ignore $(BESIDE) --durations 15; engines=$$?; \
 	echo "waiting for $(BESIDE), which runs beside them"; wait $$beside; end_to_end=$$?; cat var/e2e.txt; \
 	test "$$plain $$engines $$end_to_end" = "0 0 0"
+
+faults: ## Inject 1,000 faults of every kind, then ask for every invariant (an hour); SEED=7 repeats a run
+	@$(RUN) chuishao faults run --rounds 8 --injections 130 $(if $(SEED),--seed $(SEED))
 
 up: ## Start the local stack and keep it running
 	@$(RUN) chuishao up

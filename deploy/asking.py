@@ -39,9 +39,10 @@ def ask(
     file: bytes | None = None,
     params: Mapping[str, str] | None = None,
     seconds: float = 30,
+    person: str = "operator",
 ) -> dict[str, Any]:
     """One request as an operator: `body` as JSON, or a `file` as it is. A no, or no answer, ends the command."""
-    found: dict[str, Any] = _answered(method, service, path, folder, body, file, params, seconds).json()
+    found: dict[str, Any] = _answered(method, service, path, folder, body, file, params, seconds, person).json()
     return found
 
 
@@ -61,12 +62,13 @@ def _answered(
     file: bytes | None,
     params: Mapping[str, str] | None,
     seconds: float,
+    person: str = "operator",
 ) -> httpx.Response:
     try:
         answer = httpx.request(
             method,
             _url(service, folder) + path,
-            headers={"Authorization": f"Bearer {_bearer(folder)}"}
+            headers={"Authorization": f"Bearer {_bearer(folder, person)}"}
             | ({"Content-Type": "application/octet-stream"} if file is not None else {}),
             json=body,
             content=file,
@@ -97,8 +99,8 @@ def signing_key(folder: Path) -> str:
     return os.environ.get("CHUISHAO_SIGNING_KEY") or LocalStack(folder).environment()["CHUISHAO_SIGNING_KEY"]
 
 
-def _bearer(folder: Path) -> str:
-    identity = Identity(kind=ActorKind.STAFF, person="operator", operator=True)
+def _bearer(folder: Path, person: str) -> str:
+    identity = Identity(kind=ActorKind.STAFF, person=person, operator=True)
     return issue(identity, signing_key(folder), datetime.now(UTC), timedelta(minutes=5))
 
 

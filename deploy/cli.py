@@ -11,15 +11,20 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy import callbacks, clock, ledger, letters, notices, operate, reckoning
+from deploy.audit import command as auditing
+from deploy.audit import redact as redacting
 from deploy.bench import command as measuring
 from deploy.calendar import command as calendar
 from deploy.check import command as checking
 from deploy.demo.command import demo
+from deploy.faults import command as faults
 from deploy.local.errors import StackError
 from deploy.local.places import DEFAULT_FOLDER
+from deploy.local.prometheus import NAMES as WATCHING
 from deploy.local.stack import LocalStack, ProcessStatus, stacks_under_var
 from deploy.org import command as organisation
 from deploy.policy import command as policy
+from deploy.rebuild import command as rebuilding
 from deploy.rules import command as rules
 from deploy.scorecard import command as scorecards
 from deploy.simulate import command as simulating
@@ -59,10 +64,12 @@ def up(
 ) -> None:
     """Start the local stack and keep it running; print its addresses."""
     with explained():
-        stack = LocalStack(folder)
+        stack = LocalStack(folder, watched=True)
         stack.start(services=not engines_only)
         # Each has answered; the supervisor calls a process "starting" for a second longer.
         _show([one._replace(state="ready") if one.pid else one for one in stack.status()])
+        if not engines_only:
+            _show_watching(stack)
         console.print(f"Logs: {stack.log('intake').parent}    Stop: make down", highlight=False, soft_wrap=True)
 
 
@@ -84,14 +91,17 @@ def down(
 
 @app.command()
 def status(folder: Folder = DEFAULT_FOLDER) -> None:
-    """Show each process of the local stack. Exit code 3 unless all of them run."""
+    """Show each process of the local stack. Exit code 3 unless all of them run (but for those that only watch)."""
     with explained():
-        processes = LocalStack(folder).status()
+        stack = LocalStack(folder)
+        processes = stack.status()
         if not processes:
             console.print("Never started here. Start it: make up")
             raise typer.Exit(3)
         _show(processes)
-        if any(process.state not in ("running", "external") for process in processes):
+        _show_watching(stack)
+        counted = [process for process in processes if process.name not in WATCHING]
+        if any(process.state not in ("running", "external") for process in counted):
             raise typer.Exit(3)
 
 
@@ -106,6 +116,11 @@ def _show(processes: list[ProcessStatus]) -> None:
     console.print(table)
 
 
+def _show_watching(stack: LocalStack) -> None:
+    for line in stack.watching():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 app.command()(demo)
 operate.register(app)
 ledger.register(app)
@@ -114,6 +129,9 @@ letters.register(app)
 callbacks.register(app)
 clock.register(app)
 checking.register(app)
+auditing.register(checking.audit)
+redacting.register(checking.audit)
+rebuilding.register(app)
 organisation.register(app)
 rules.register(app)
 policy.register(app)
@@ -122,6 +140,7 @@ scorecards.register(app)
 reckoning.register(policy.app, calendar.app)
 measuring.register(app)
 simulating.register(app)
+faults.register(app)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from shared.runtime.settings import KafkaSettings
 TOY_SERVICES = ("alpha", "beta")
 TOY_PASSWORD = "toy"
 HERE = Path(__file__).parent
-ON_ENGINES = ("integration", "e2e", "contract")
+ON_ENGINES = ("integration", "e2e", "contract", "faults")
 """Folders in which tests need engines, or start some themselves. Elsewhere it is seen by the fixtures they use."""
 
 os.environ.pop("COLUMNS", None)  # a console would keep the width that it finds when it is made; tests say their own

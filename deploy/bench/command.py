@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 from rich.table import Table
 
-from deploy.bench import scorecards, surges
+from deploy.bench import loop_command, scorecards, surges
 from deploy.bench.timers import AT_ONCE, Asked, measure
 from deploy.local.errors import StackError
 from deploy.local.places import PROJECT
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `chuishao`."""
     scorecards.register(bench)
     surges.register(bench)
+    loop_command.register(bench)
     app.add_typer(bench)
 
 

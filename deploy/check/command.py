@@ -16,6 +16,8 @@ from aiokafka.helpers import create_ssl_context
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from deploy.audit.anchor import Anchor, AnchorInvalid, passes_through
+from deploy.audit.anchor import read as read_anchor
 from deploy.check.checker import Check, Telling, verify_chains
 from deploy.check.drained import NotDrained, wait_until_drained
 from deploy.check.ledger import LedgerUnreadable, read_ledger
@@ -41,10 +43,13 @@ _FAILURES = (
     KafkaError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    AnchorInvalid,
 )
 
 console = Console()
 errors = Console(stderr=True)
+audit = typer.Typer(help="The audit chain of the logs, and what is to be trusted of them.", no_args_is_help=True)
+audit.callback()(lambda: None)  # so that `verify` stays a word of its own where it is the only one
 
 
 class Where(NamedTuple):
@@ -128,13 +133,13 @@ def check_command(
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """Check the invariants I1–I7 independently of the services. Exit code 0 only if all hold."""
-    with _explained():
+    with explained():
         at = where(folder)
 
         async def checked() -> Report:
             if within:
                 await wait_until_drained(at.postgres_url, at.kafka, within=within, final=drained)
-            with _telling(as_json) as telling:
+            with telling_of(as_json) as telling:
                 return await check(
                     at.postgres_url,
                     at.kafka,
@@ -145,55 +150,71 @@ def check_command(
                     telling=telling,
                 )
 
-        report = _run(checked())
+        report = run(checked())
     if as_json:
-        _print_json(report.as_json())
+        print_json(report.as_json())
     else:
         show(console, report)
     raise typer.Exit(0 if report.ok else 1)
 
 
+Service = Annotated[str | None, typer.Option(help=f"One of {', '.join(LOGS)}; all without it.")]
+
+
+def services_of(service: str | None) -> list[str]:
+    """The service that was named, or all that have a log."""
+    if service is not None and service not in LOGS:
+        raise typer.BadParameter(f"{service} has no log; one of {', '.join(LOGS)}", param_hint="--service")
+    return [service] if service else list(LOGS)
+
+
 def verify_command(
-    service: Annotated[str | None, typer.Option(help=f"One of {', '.join(LOGS)}; all without it.")] = None,
+    service: Service = None,
+    anchor: Annotated[
+        list[Path] | None,
+        typer.Option(help="An anchor that the logs must lead through; may be given often.", exists=True),
+    ] = None,
     as_json: Json = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Verify the hash chains of the logs. Exit code 0 only if all link."""
-    if service is not None and service not in LOGS:
-        raise typer.BadParameter(f"{service} has no log; one of {', '.join(LOGS)}", param_hint="--service")
-    services = [service] if service else list(LOGS)
-    with _explained():
+    """Verify the hash chains of the logs, and that they lead through anchors. Exit code 0 only if all do."""
+    services = services_of(service)
+    with explained():
+        anchors: list[Anchor] = [read_anchor(path.read_text(encoding="utf-8")) for path in anchor or ()]
         at = where(folder)
 
         async def verified() -> Finding:
             async with tables_of(at.postgres_url) as tables:
-                with _telling(as_json) as telling:
-                    return await verify_chains(tables, services, telling)
+                with telling_of(as_json) as telling:
+                    found = await verify_chains(tables, services, telling)
+                for one in anchors:
+                    await passes_through(tables, one, services, found)
+                return found
 
-        finding = _run(verified())
+        finding = run(verified())
     if as_json:
         report = {"ok": finding.ok, "checked": finding.checked, "broken": finding.broken, "services": services}
-        _print_json(report | {"violations": [one.as_json() for one in finding.violations], "what": WORDS["I5"][1]})
+        print_json(report | {"violations": [one.as_json() for one in finding.violations], "what": WORDS["I5"][1]})
     else:
         show_finding(console, "I5", finding)
     raise typer.Exit(0 if finding.ok else 1)
 
 
+audit.command("verify")(verify_command)
+
+
 def register(app: typer.Typer) -> None:
     """Add `check` and `audit verify` to the command `chuishao`."""
     app.command("check")(check_command)
-    audit = typer.Typer(help="The audit chain of the logs.", no_args_is_help=True)
-    audit.callback()(lambda: None)  # so that `verify` stays a word of its own
-    audit.command("verify")(verify_command)
     app.add_typer(audit, name="audit")
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
+def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
@@ -205,12 +226,12 @@ def _explained() -> Iterator[None]:
 
 
 @contextmanager
-def _telling(silent: bool) -> Iterator[Telling]:
+def telling_of(silent: bool) -> Iterator[Telling]:
     columns = (TextColumn("检查 / checking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=silent or not errors.is_terminal) as progress:
         task = progress.add_task("", total=None)
         yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
-def _print_json(report: dict[str, Any]) -> None:
+def print_json(report: dict[str, Any]) -> None:
     typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())

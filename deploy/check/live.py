@@ -40,7 +40,8 @@ REPORTS_READER = "chuishao.router"
 
 _ROWS = """
 select shard, sequence, case_id, caseseq, event, digest, hash from {service}.log
-where shard = $1 order by sequence"""
+where shard = $1 and sequence > $2 order by sequence"""
+_HASH = "select hash from {service}.log where shard = $1 and sequence = $2"
 _ROUTER_STANDINGS = """
 select case_id, caseseq, state ->> 'stage', state #>> '{matter,number}', state ->> 'ledger' from router.state"""
 _STANDINGS = "select case_id, caseseq from {service}.state"
@@ -72,8 +73,13 @@ class Tables:
         found = await self._connection.fetch(f"select log, shard, sequence from {service}.progress")  # noqa: S608
         return {(record["log"], record["shard"]): record["sequence"] for record in found}
 
-    def rows(self, service: str, shard: int) -> AsyncIterator[Sequence[LogRow]]:
-        return self._stream(LogRow, _ROWS.format(service=service), shard)
+    def rows(self, service: str, shard: int, after: int = 0) -> AsyncIterator[Sequence[LogRow]]:
+        return self._stream(LogRow, _ROWS.format(service=service), shard, after)
+
+    async def hash_at(self, service: str, shard: int, sequence: int) -> bytes | None:
+        """The hash of one row; None where there is no such row."""
+        found: bytes | None = await self._connection.fetchval(_HASH.format(service=service), shard, sequence)
+        return found
 
     def standings(self, service: str) -> AsyncIterator[Sequence[Standing]]:
         return self._stream(Standing, _ROUTER_STANDINGS if service == "router" else _STANDINGS.format(service=service))

@@ -22,7 +22,7 @@ from deploy.demo.files import as_csv, references
 from deploy.demo.samples import Sample
 from deploy.demo.tally import Tally
 from shared.contracts import facts as f
-from shared.contracts.envelope import decode
+from shared.contracts.envelope import Undecodable, decode
 from shared.contracts.lifecycle import STAGES
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, HOTLINE_REPLIES, SURGES, WHISTLES
 from shared.contracts.units import UnitTree
@@ -189,13 +189,17 @@ class Rehearsal:
                 now = asyncio.get_running_loop().time()
                 for at, records in polled.items():
                     for record in records:
-                        if at.topic.endswith(".dlq"):
-                            reason = dict(record.headers).get("reason", b"").decode(errors="replace")
-                            cast.on_refused_report(at.topic, record.value, reason)
-                        else:
-                            self._see(cast, at, record.value, now)
+                        with contextlib.suppress(Undecodable):  # what nobody can read is nobody's turn
+                            self._hear(cast, at, record, now)
         finally:
             await consumer.stop()
+
+    def _hear(self, cast: Cast, at: TopicPartition, record: Any, now: float) -> None:
+        if at.topic.endswith(".dlq"):
+            reason = dict(record.headers).get("reason", b"").decode(errors="replace")
+            cast.on_refused_report(at.topic, record.value, reason)
+        else:
+            self._see(cast, at, record.value, now)
 
     def _see(self, cast: Cast, at: TopicPartition, value: bytes, now: float) -> None:
         envelope = decode(value)

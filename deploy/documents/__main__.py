@@ -3,7 +3,7 @@
 import re
 import sys
 
-from deploy.documents.catalogue import REFERENCE, documents, stale, write
+from deploy.documents.catalogue import PROJECT, REFERENCE, documents, elsewhere, stale, write
 from deploy.documents.schemas import release
 
 USAGE = "usage: python -m deploy.documents write | check | release X.Y.Z"
@@ -12,10 +12,10 @@ USAGE = "usage: python -m deploy.documents write | check | release X.Y.Z"
 def main(arguments: list[str]) -> int:
     match arguments:
         case ["write"]:
-            written = write(documents(), REFERENCE)
-            say(*(written or ["docs/reference is up to date"]))
+            written = write(documents(), REFERENCE) + write(elsewhere(), PROJECT)
+            say(*(written or ["docs/reference, dashboards and Prometheus' files are up to date"]))
         case ["check"]:
-            found = stale(documents(), REFERENCE)
+            found = stale(documents(), REFERENCE) + stale(elsewhere(), PROJECT)
             if found:
                 say(*found, "Run `python -m deploy.documents write` and commit what changed.")
                 return 1

@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy.documents import asyncapi, events, lifecycle, metrics, openapi, schemas, settings, topics
+from deploy.grafana import catalogue as dashboards
+from deploy.prometheus import objectives, scraping
 
-REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
+PROJECT = Path(__file__).resolve().parents[2]
+REFERENCE = PROJECT / "docs" / "reference"
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "topics.md": topics.page,
@@ -15,7 +18,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "settings.md": settings.page,
     "asyncapi.yaml": asyncapi.document,
 }
-FOLDERS = ("openapi", "schemas")
+FOLDERS = ("openapi", "schemas", "deploy/grafana/dashboards")
 """What lies directly in these is generated, all of it; a file nobody makes any more is stale."""
 
 
@@ -24,6 +27,14 @@ def documents() -> dict[str, str]:
     made = {name: page() for name, page in PAGES.items()}
     made |= {f"openapi/{name}.json": text for name, text in openapi.documents().items()}
     return made | {f"schemas/{name}.json": text for name, text in schemas.documents().items()}
+
+
+def elsewhere() -> dict[str, str]:
+    """What is generated for those who watch: its path in the project and its text."""
+    return dashboards.documents() | {
+        "deploy/prometheus/prometheus.yml": scraping.compose(),
+        "deploy/prometheus/rules/objectives.yml": objectives.rules(),
+    }
 
 
 def write(wanted: Mapping[str, str], folder: Path) -> list[str]:
@@ -41,13 +52,14 @@ def write(wanted: Mapping[str, str], folder: Path) -> list[str]:
 def stale(wanted: Mapping[str, str], folder: Path) -> list[str]:
     """Each document that is not as it should be, with the reason."""
     found = []
+    shown = "" if folder == PROJECT else "docs/reference/"
     for name, text in wanted.items():
         path = folder / name
         if not path.exists():
-            found.append(f"docs/reference/{name}: missing")
+            found.append(f"{shown}{name}: missing")
         elif path.read_text(encoding="utf-8") != text:
-            found.append(f"docs/reference/{name}: not what the code says")
-    found += [f"docs/reference/{path.relative_to(folder)}: made no more" for path in _left_over(wanted, folder)]
+            found.append(f"{shown}{name}: not what the code says")
+    found += [f"{shown}{path.relative_to(folder)}: made no more" for path in _left_over(wanted, folder)]
     return found
 
 

@@ -23,11 +23,13 @@ ADMIN_URL = (
     "`deploy.migrate`: the database, with a role that may create roles and schemas. For `make up`: use this "
     "PostgreSQL instead of starting one. No service is ever told it."
 )
-FAILPOINT = "tests only: `name` or `name:count`, where the process kills itself; one of "
+FAILPOINT = "tests only: `name`, `name:count` or `name:count:action`, where the process kills itself; one of "
+FAILPOINTS_FILE = "tests only: a file of failpoints that the process reads again at SIGUSR1 (`chuishao faults`)"
 BESIDES = (
     ("CHUISHAO_POSTGRES_ADMIN_URL", ADMIN_URL),
     *((one.password_name, f"`deploy.migrate`: the password the role {code(one.role)} is given") for one in STORING),
     ("CHUISHAO_FAILPOINT", FAILPOINT + ", ".join(map(code, FAILPOINTS))),
+    ("CHUISHAO_FAILPOINTS_FILE", FAILPOINTS_FILE),
     ("CHUISHAO_MAVEN_REPOSITORY", "`make up`: where Kafka's jars are fetched from, instead of Maven Central"),
 )
 

@@ -55,23 +55,32 @@ log.cleaner.dedupe.buffer.size=16777216
 
 def prepare(folder: Path, jars: Path, port: int, controller_port: int) -> None:
     """Write the configuration and, the first time, format the storage."""
+    prepare_node(folder, jars, PROPERTIES.format(port=port, controller_port=controller_port), new_cluster())
+
+
+def prepare_node(folder: Path, jars: Path, properties: str, cluster: str) -> None:
+    """The same for a node that may be one of several; all nodes of a cluster are formatted with its id."""
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder / "tmp").mkdir(exist_ok=True)
     libraries = folder / "libs"
     libraries.unlink(missing_ok=True)
     libraries.symlink_to(jars, target_is_directory=True)
     shutil.copyfile(LOG4J, folder / "log4j2.properties")
-    write_private(folder / "server.properties", PROPERTIES.format(port=port, controller_port=controller_port))
-    _format(folder)
+    write_private(folder / "server.properties", properties)
+    _format(folder, cluster)
 
 
-def _format(folder: Path) -> None:
+def new_cluster() -> str:
+    """An id as Kafka wants it."""
+    return urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "A")
+
+
+def _format(folder: Path, cluster: str) -> None:
     formatted = folder / "formatted"
     if formatted.exists():
         return
     # What an interrupted format left is no one's data yet.
     shutil.rmtree(folder / "data", ignore_errors=True)
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "A")
     result = subprocess.run(
         [*java(), "-XX:TieredStopAtLevel=1", *CLASSES, *FORMAT, "-t", cluster],
         check=False,

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from deploy.local import artifacts, kafka, ports, postgresql, records, secrets, supervise
+from deploy.local import artifacts, kafka, ports, postgresql, prometheus, records, secrets, supervise
 from deploy.local.errors import StackError
 from deploy.local.files import held, last_lines
 from deploy.local.launch import Program
@@ -86,7 +86,9 @@ class Awaited:
 class LocalStack:
     """See the module. `environment` is the user's: CHUISHAO_KAFKA_BOOTSTRAP and
     CHUISHAO_POSTGRES_ADMIN_URL in it name engines to use instead of starting them; every other
-    CHUISHAO_… goes to the services. Every method raises StackError with what to do next."""
+    CHUISHAO_… goes to the services. `watched`: by Prometheus and Alertmanager, where they are installed.
+    `told_besides`: what an engine's or a service's environment holds besides, by its name.
+    Every method raises StackError with what to do next."""
 
     def __init__(
         self,
@@ -95,6 +97,8 @@ class LocalStack:
         console: Console | None = None,
         services: Sequence[Service] = SERVICES,
         preparations: Sequence[Sequence[str]] = PREPARATIONS,
+        watched: bool = False,
+        told_besides: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._places = Places.of(folder)
         self._user = dict(os.environ if environment is None else environment)
@@ -102,6 +106,9 @@ class LocalStack:
         self._services = services
         self._preparations = preparations
         self._supervisor = Supervisor(self._places)
+        self._watched = watched
+        self._told_besides = dict(told_besides or {})
+        self._watch = prometheus.Watch(self._places, self._supervisor, self._port, self._user.get("PATH"))
 
     @property
     def folder(self) -> Path:
@@ -128,6 +135,8 @@ class LocalStack:
                         self._prepare()
                         self._start_services()
                     self.wait_ready()
+                    if self._watched:
+                        self._watch.start(self.addresses.services, self._save, self._alive)
             except BaseException:
                 if not was_running:
                     self._stop_all()
@@ -230,7 +239,7 @@ class LocalStack:
             name=name,
             stack=str(self.folder),
             command=command,
-            environment=environment,
+            environment=environment | dict(self._told_besides.get(name, {})),
             folder=str(folder),
             log=str(self._places.log(name)),
             record=str(self._places.record(name)),
@@ -319,7 +328,7 @@ class LocalStack:
     # ---- look ----
 
     def status(self) -> list[ProcessStatus]:
-        """The supervisor, the engines, the services. Empty where this stack was never started."""
+        """The engines, the services, what watches them. Empty where this stack was never started."""
         if not self._places.secrets.exists():
             return []
         where = self.addresses
@@ -327,7 +336,8 @@ class LocalStack:
         shown = {
             postgresql.NAME: urlsplit(where.postgres_admin_url).netloc.rpartition("@")[2],
             kafka.NAME: where.kafka_bootstrap,
-        } | dict(where.services)
+        }
+        shown |= dict(where.services) | self._watch.addresses()
         result = []
         for name, address in shown.items():
             alive = records.living(self._places.record(name), self.folder)
@@ -339,6 +349,10 @@ class LocalStack:
                 state = "unsupervised" if alive else "stopped"
             result.append(ProcessStatus(name, state, alive.pid if alive else 0, address))
         return result
+
+    def watching(self) -> list[str]:
+        """Lines on what watches this stack: targets up and in all, or what is wrong."""
+        return self._watch.lines() if self._places.secrets.exists() else []
 
     @property
     def addresses(self) -> Addresses:
@@ -378,6 +392,20 @@ class LocalStack:
         process.send_signal(signal_)
         return process.pid
 
+    def stop_one(self, name: str) -> None:
+        """Stop one process of this stack in order, and leave it stopped until `start_one`; the rest runs on."""
+        self._supervise()
+        self._supervisor.stop_programs([name])
+
+    def start_one(self, name: str) -> None:
+        """Start it again. Returns at once; where it runs already, nothing changes."""
+        self._supervise()
+        self._supervisor.start_program(name)
+
+    def _supervise(self) -> None:
+        if not self._supervisor_answers():
+            raise StackError("This stack does not run. Run `make up`.")
+
     # ---- what it consists of ----
 
     def _is_external(self, name: str) -> bool:
@@ -390,7 +418,7 @@ class LocalStack:
     def _stages(self) -> list[list[Supervised]]:
         """In the order of a stop; those of one stage stop together."""
         return [
-            [Supervised(service.name, signal.SIGTERM, 10) for service in self._services],
+            [Supervised(name, signal.SIGTERM, 10) for name in self._service_names() + prometheus.NAMES],
             [Supervised(kafka.NAME, signal.SIGTERM, 30)],
             [Supervised(postgresql.NAME, postgresql.STOP_SIGNAL, 30)],
         ]
@@ -401,8 +429,12 @@ class LocalStack:
             kafka.NAME,
             f"{kafka.NAME}_controller",
             postgresql.NAME,
-            *(service.name for service in self._services),
+            *self._service_names(),
+            *prometheus.NAMES,
         ]
+
+    def _service_names(self) -> tuple[str, ...]:
+        return tuple(service.name for service in self._services)
 
     def _port(self, name: str) -> int:
         known = ports.known(self._places.ports)

@@ -24,7 +24,7 @@ from {schema}.log as log
 join unnest($1::smallint[], $2::bigint[]) as upto (shard, sequence)
     on log.shard = upto.shard and log.sequence <= upto.sequence
 order by log.case_id, log.caseseq"""
-_UNMEASURED = "select case_id from feedback.state where coalesce(state -> 'record', 'null') = 'null'"
+_UNMEASURED = "select case_id from feedback.state where not is_measured"
 _NOT_TAKEN = """
 select event_id from feedback.dead_letter
 where topic = 'cases' and (replayed_at is null or replayed_at > $1)"""

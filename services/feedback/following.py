@@ -29,16 +29,18 @@ def followed(
     """The handler, then what follows from its message and its facts, then what is measured of all of them."""
 
     def handle(state: Review | None, item: Input[Any], now: datetime) -> Decision[Review]:
-        decision = handler(state, item, now)
+        at = stated_at(item, now)
+        decision = handler(state, item, at)
         if decision.refusal is not None:
             return decision
         review = decision.state or state
         said = [fact for fact in (item.message, *decision.facts) if isinstance(fact, f.Fact)]
         more: list[f.Fact] = []
         for fact in said:
+            then = at if fact is item.message else now
             for follower in followers.get(type(fact), ()):
                 if review is not None:
-                    review, stated = follower(item.case_id, review, fact, standards(), now)
+                    review, stated = follower(item.case_id, review, fact, standards(), then)
                     more += stated
         facts = (*decision.facts, *more)
         review = measured(review, item, facts, now)
@@ -47,13 +49,18 @@ def followed(
     return handle
 
 
+def stated_at(item: Input[Any], now: datetime) -> datetime:
+    """When another service stated the fact: a review says the same however late, or how often, its log is read."""
+    return min(item.time or now, now)
+
+
 def measured(review: Review | None, item: Input[Any], stated: Sequence[f.Fact], now: datetime) -> Review | None:
     """The review with what is measured of a fact of the case, as of when it was stated, and of its own facts."""
     if isinstance(item.message, f.CaseFact):
         at = item.time or now
         record = recorded(review.record if review is not None else None, item.message, at)
         if record is not None:
-            review = (review or Review(since=now)).model_copy(update={"record": record})
+            review = (review or Review(since=at)).model_copy(update={"record": record})
     if review is None or not stated:
         return review
     words = review.judged

@@ -31,6 +31,7 @@ from shared.contracts.envelope import Envelope, Undecodable, decode, encode
 from shared.contracts.topics import CASES, SHARDS, SURGES
 from shared.runtime import logging
 from shared.runtime.kafka import connection_options
+from shared.runtime.metrics import tell_build
 from shared.runtime.service import release
 from shared.runtime.settings import KafkaSettings
 
@@ -243,6 +244,7 @@ def _credentials(kafka: KafkaSettings) -> Any:
 
 def main() -> None:
     settings, kafka = LiveSettings(), KafkaSettings()
+    tell_build(NAME, release())
     asyncio.run(prepare(settings.live_app, kafka, settings.live_topic_replication))
     worker = faust.Worker(
         make_app(settings, kafka), loglevel=settings.log_level, override_logging=False, redirect_stdouts=False

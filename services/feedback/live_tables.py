@@ -8,6 +8,7 @@ import time
 from collections import Counter as Tally
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import nlargest
 from typing import Any
 
 from services.feedback import live_metrics as metrics
@@ -187,11 +188,11 @@ def show(tables: Tables) -> None:
     found = numbers(tables)
     metrics.PANES.clear()
     for of, rows in found["hours"].items():
-        for key, row in rows.items():
+        for key, row in nlargest(metrics.MOST_KEYS, rows.items(), key=lambda one: sum(one[1].values())):
             for what, number in row.items():
                 metrics.PANES.labels(of, key, what).set(number)
     metrics.OPEN.clear()
-    for unit, number in found["open"]["units"].items():
+    for unit, number in Tally(found["open"]["units"]).most_common(metrics.MOST_KEYS):
         metrics.OPEN.labels(unit).set(number)
     lasting = Tally(one["kind"] for one in found["surges"])
     for kind in SurgeKind:

@@ -9,6 +9,8 @@ from prometheus_client import Counter
 
 from shared.contracts import facts as f
 from shared.contracts.envelope import Envelope
+from shared.contracts.vocabulary import Satisfaction
+from shared.runtime.metrics import Labels, one_of
 from shared.runtime.relay import Message
 
 CHECKS = Counter("chuishao_feedback_checks_total", "Checks (验单) stated, by result.", ["result"])
@@ -27,6 +29,15 @@ BOARD_ENTRIES = Counter(
     "chuishao_feedback_board_entries_total", "Entries of the public board: published, withheld.", ["outcome"]
 )
 CONCLUSIONS = Counter("chuishao_feedback_conclusions_total", "Verdicts stated: close or reopen.", ["verdict"])
+
+LABELS: Labels = {
+    "result": one_of("passed", "failed"),
+    "satisfaction": one_of(*(satisfaction.value for satisfaction in Satisfaction)),
+    "verdict": one_of("close", "reopen"),
+    "chuishao_feedback_samples_total.outcome": one_of("drawn", "passed", "failed"),
+    "chuishao_feedback_exclusions_total.outcome": one_of("asked", "approved", "turned_down"),
+    "chuishao_feedback_board_entries_total.outcome": one_of("published", "withheld"),
+}
 
 
 def count(envelope: Envelope) -> Sequence[Message]:

@@ -18,6 +18,8 @@ from services.router.domain.case import Case
 from services.router.domain.district import District
 from services.router.domain.procedures import Action
 from services.router.duplicates import propose_duplicates
+from services.router.gauges import watch_cases
+from services.router.loop_times import LoopTimes
 from services.router.projection import project
 from services.router.rules_api import rules_routes
 from services.router.settings import RouterSettings
@@ -111,6 +113,7 @@ def with_district(district: Callable[[], District]) -> dict[type, Handler]:
 def make_service(settings: RouterSettings) -> Service[Case]:
     setup = Setup(UNITS, RULES, PROCEDURES)
     district = partial(district_of, setup)
+    times = LoopTimes()
 
     def doors(app: FastAPI, running: Running[Case]) -> None:
         routes(app, running, district)
@@ -125,6 +128,7 @@ def make_service(settings: RouterSettings) -> Service[Case]:
         handlers=with_district(district),
         states=CaseStates(),
         project=project,
+        acknowledged=times.acknowledged,
         routes=doors,
         setup=setup,
         tasks=(
@@ -132,6 +136,7 @@ def make_service(settings: RouterSettings) -> Service[Case]:
             follow_merged,
             partial(hand_over_retired, setup),
             partial(propose_duplicates, setup, settings),
+            partial(watch_cases, setup, times),
             *calling_back(settings, PostgresReplies),
         ),
     )

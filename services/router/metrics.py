@@ -2,6 +2,12 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.router.store import CLOSED_STAGES
+from shared.contracts.vocabulary import Stage, UnitKind
+from shared.runtime.metrics import Labels, one_of
+
+NOBODY = "none"
+
 DISPATCHING = Histogram(
     "chuishao_dispatch_seconds",
     "From the whistle, as intake states it, to its first assignment on the unit's topic; "
@@ -54,3 +60,14 @@ REPLY_OLDEST = Gauge(
     "chuishao_hotline_reply_oldest_seconds",
     "Age of the oldest reply in this process's shards that 12345's HTTP endpoint has not taken; 0 where there is none.",
 )
+
+LABELS: Labels = {
+    "chuishao_cases_open.stage": one_of(*(stage.value for stage in Stage if stage not in CLOSED_STAGES)),
+    "chuishao_loop_stage_seconds.stage": one_of("receive", "dispatch", "handle", "verify", "rate"),
+    "chuishao_cases_ended_total.stage": one_of("declined", "withdrawn", "closed"),
+    "unit_kind": one_of(*(kind.value for kind in UnitKind), NOBODY),
+    "fault": one_of("unreachable", "timeout", "denied", "busy", "broken", "refused"),
+}
+
+for _fault in LABELS["fault"].words:
+    REPLIES_FAILED.labels(_fault)  # there from the start, so that its first rise is one

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.sla.agenda import Agenda
 from services.sla.domain.clock import DeadlineReached
 from services.sla.domain.clock_state import ClockState
-from services.sla.domain.deadline import Deadline
+from services.sla.domain.deadline import Deadline, State
 from services.sla.timer import Found
 from shared.contracts.topics import SHARDS, shard_of
 from shared.runtime.memory import MemoryStates, MemoryStore, MemoryTransaction, Tables
@@ -80,6 +80,15 @@ class MemoryDeadlines:
                 (deadline.obligation.value, deadline.state.value)
                 for case_id, deadline in _all(self._store.tables)
                 if deadline.is_live and shard_of(case_id) in shards
+            )
+        )
+
+    async def count_overdue(self, shards: Collection[int] = range(SHARDS)) -> dict[int, int]:
+        return dict(
+            Counter(
+                deadline.next_step - 1
+                for case_id, deadline in _all(self._store.tables)
+                if deadline.state is State.OVERDUE and shard_of(case_id) in shards
             )
         )
 

@@ -1,6 +1,12 @@
 """Every metric of sla: declared once, typed and explained."""
 
+from collections import Counter as Tally
+from collections.abc import Iterable, Mapping
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from shared.contracts.vocabulary import Obligation, Post
+from shared.runtime.metrics import Labels, one_of
 
 LATENESS = Histogram(
     "chuishao_timer_lateness_seconds",
@@ -19,8 +25,8 @@ LIVE = Gauge(
 )
 OVERDUE = Gauge(
     "chuishao_deadlines_overdue",
-    "Deadlines that ran out and are still watched, by the rung of the ladder (督办) they reached; 0 = none yet. "
-    "Counted once a minute.",
+    "Deadlines that ran out and are still watched, by the rung of the ladder (督办) they reached; 0 = none yet, "
+    "9 = the ninth or a later one. Counted once a minute.",
     ["rung"],
 )
 CLOCK_JUMPED = Gauge(
@@ -53,3 +59,22 @@ DIGEST_ENTRIES = Histogram(
     "How many steps of deadlines a digest tells of.",
     buckets=(1, 2, 5, 10, 20, 50, 100, 500, 1000, 5000, 20000),
 )
+
+HIGHEST_RUNG = 9
+LABELS: Labels = {
+    "obligation": one_of(*(obligation.value for obligation in Obligation)),
+    "step": one_of("yellow", "red", "rung"),
+    "state": one_of("armed", "overdue"),
+    "rung": one_of(*map(str, range(HIGHEST_RUNG + 1))),
+    "post": one_of(*(post.value for post in Post)),
+}
+
+
+def show_overdue(counted: Iterable[Mapping[int, int]]) -> None:
+    """So many are overdue by rung, part by part; a rung that nothing stands on shows 0."""
+    totals: Tally[int] = Tally()
+    for part in counted:
+        for rung, number in part.items():
+            totals[min(rung, HIGHEST_RUNG)] += number
+    for rung in range(HIGHEST_RUNG + 1):
+        OVERDUE.labels(str(rung)).set(totals[rung])

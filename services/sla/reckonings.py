@@ -30,6 +30,7 @@ from shared.runtime.decision import FromTimer, Input
 from shared.runtime.district import Setup
 from shared.runtime.postgres import PostgresTransaction, each
 from shared.runtime.postgres import queries as runtime_queries
+from shared.runtime.road import OUR_OWN
 from shared.runtime.running import Running
 
 logger = structlog.get_logger(__name__)
@@ -233,7 +234,7 @@ class Sweep:
 
         road = self._running.road
         try:
-            await road.travel_found([shard], find)
+            await road.travel_found([shard], find, doors=(OUR_OWN,))
         except Exception as error:
             if road.store.is_transient(error):
                 raise

@@ -60,17 +60,18 @@ class ClockStates:
         self, transaction: PostgresTransaction, case_ids: Collection[UUID]
     ) -> dict[UUID, Versioned[ClockState]]:
         cases = await self._cases.load(transaction, case_ids)
-        records = self._claims.pop(transaction, None)
+        read = [case_id for case_id in cases if case_id not in transaction.known]
+        records = self._claims.pop(transaction, None) if read else ()
         if records is None:
-            records = [one async for one in each(queries.of_cases(transaction.connection, case_ids=list(cases)))]
-        rows: dict[UUID, list[Deadline]] = {case_id: [] for case_id in cases}
+            records = [one async for one in each(queries.of_cases(transaction.connection, case_ids=read))]
+        rows: dict[UUID, list[Deadline]] = {case_id: [] for case_id in read}
         for record in records:
             if record["case_id"] in rows:
                 rows[record["case_id"]].append(to_deadline(record))
         loaded = {
-            case_id: found.state.model_copy(update={"deadlines": tuple(rows[case_id])})
+            case_id: state.model_copy(update={"deadlines": tuple(rows[case_id])}) if case_id in rows else state
             for case_id, found in cases.items()
-            if found.state is not None
+            if (state := found.state) is not None
         }
         self._loaded[transaction] = loaded
         return {case_id: Versioned(loaded.get(case_id), found.caseseq) for case_id, found in cases.items()}
@@ -331,6 +332,11 @@ class PostgresDeadlines:
         async with self._pool.acquire(timeout=5) as connection:
             found = each(queries.live(connection, shards=list(shards)))
             return {(record["obligation"], record["state"]): record["number"] async for record in found}
+
+    async def count_overdue(self, shards: Collection[int] = range(SHARDS)) -> dict[int, int]:
+        async with self._pool.acquire(timeout=5) as connection:
+            found = each(queries.overdue(connection, shards=list(shards)))
+            return {record["rung"]: record["number"] async for record in found}
 
     async def of_case(self, case_id: UUID) -> list[Deadline]:
         """A case's deadlines, oldest first."""

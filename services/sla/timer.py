@@ -81,6 +81,10 @@ class Deadlines(Protocol):
         """How many deadlines of these shards run, by obligation and state."""
         ...
 
+    async def count_overdue(self, shards: Collection[int] = range(SHARDS)) -> dict[int, int]:
+        """How many of these shards ran out and are still watched, by the rung of the ladder they reached; 0 = none."""
+        ...
+
 
 class Timer:
     """`holds(shard)`: whether it is ours. `is_behind()`: whether facts wait that were not read yet."""
@@ -220,6 +224,7 @@ class Timer:
     async def _measure(self) -> None:
         """Count what runs, again and again. It is for people to see: whatever fails, firing goes on."""
         counted: dict[int, Mapping[tuple[str, str], int]] = {}
+        overdue: dict[int, Mapping[int, int]] = {}
         names: set[tuple[str, str]] = set()
         for shard in cycle(range(SHARDS)):
             try:
@@ -227,6 +232,8 @@ class Timer:
                 names |= counted[shard].keys()
                 for name in names:
                     metrics.LIVE.labels(*name).set(sum(one.get(name, 0) for one in counted.values()))
+                overdue[shard] = await self._deadlines.count_overdue([shard])
+                metrics.show_overdue(overdue.values())
             except Exception as error:  # noqa: BLE001
                 logger.warning("deadlines could not be counted", error=repr(error))
             await asyncio.sleep(COUNT_SECONDS)

@@ -13,6 +13,7 @@ import orjson
 
 from services.workbench import metrics
 from shared.contracts.vocabulary import ActorKind
+from shared.runtime import tracing
 from shared.runtime.identity import Identity, issue
 
 TIMEOUT = httpx.Timeout(3.0, connect=1.0, pool=1.0)
@@ -161,7 +162,8 @@ class Services:
         started = asyncio.get_running_loop().time()
         outcome = "away"
         try:
-            response = await self._fetch(self._addresses[service] + path, headers)
+            with tracing.call(service) as carried:
+                response = await self._fetch(self._addresses[service] + path, {**headers, **carried})
             outcome = str(response.status_code)
             if response.status_code == 404:
                 raise NotFound

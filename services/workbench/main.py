@@ -33,9 +33,11 @@ from services.workbench.settings import WorkbenchSettings
 from services.workbench.stream import Stream
 from services.workbench.tail import Tail
 from shared.runtime import health
+from shared.runtime.requests import MeasuredRequests
 from shared.runtime.service import release, serve
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.setup_files import read_units
+from shared.runtime.tracing import WITHOUT_TELEMETRY
 
 logger = structlog.get_logger(__name__)
 
@@ -114,11 +116,14 @@ def build_app(workbench: Workbench) -> FastAPI:
         await asyncio.gather(*tasks, return_exceptions=True)
         await workbench.services.close()
 
-    app = FastAPI(title=f"chuishao {NAME}", version=release(), lifespan=lifespan, openapi_url=None)
+    app = FastAPI(
+        title=f"chuishao {NAME}", version=release(), lifespan=lifespan, openapi_url=None, telemetry=WITHOUT_TELEMETRY
+    )
     _health_routes(app, workbench)
     workbench.pages.add_to(app)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
-    app.add_middleware(Manners, service=NAME)
+    app.add_middleware(Manners)
+    app.add_middleware(MeasuredRequests, service=NAME)
     return app
 
 

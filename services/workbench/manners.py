@@ -1,11 +1,7 @@
-"""What every answer of the workbench carries: headers that leave a page no room for foreign scripts; its measure."""
-
-import asyncio
+"""What every answer of the workbench carries: headers that leave a page no room for foreign scripts."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from shared.runtime import metrics
 
 ALLOWED = {
     "default-src": "'none'",
@@ -29,26 +25,19 @@ HEADERS = {
 class Manners:
     """Pure ASGI, so that an open event stream passes through as it is."""
 
-    def __init__(self, app: ASGIApp, service: str) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        clock = asyncio.get_running_loop().time
-        began = clock()
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                route = getattr(scope.get("route"), "path", "static" if "/static" in scope["path"] else "unknown")
-                metrics.REQUESTS.labels(self._service, scope["method"], route, message["status"]).observe(
-                    clock() - began
-                )
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

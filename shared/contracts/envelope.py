@@ -71,7 +71,7 @@ def encode(envelope: Envelope) -> bytes:
         document["cause"] = envelope.cause
     if envelope.traceparent:
         document["traceparent"] = envelope.traceparent
-    document["data"] = envelope.fact.model_dump(mode="json")
+    document["data"] = orjson.Fragment(envelope.fact.__pydantic_serializer__.to_json(envelope.fact))
     return orjson.dumps(document)
 
 

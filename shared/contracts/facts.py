@@ -4,8 +4,9 @@ A fact's type is `cn.chuishao.<subject>.<what happened>.v<version>`. Changes are
 readers ignore fields they do not know, a field is never removed or given another meaning.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -46,6 +47,17 @@ class Value(BaseModel):
     """An immutable value; unknown fields of a newer release are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy shares what is not changed, at a third of the usual price: each loop makes hundreds of them."""
+        if deep or update is None:
+            return super().model_copy(update=update, deep=deep)
+        copied, write, named = self.__class__.__new__(self.__class__), object.__setattr__, self.__pydantic_fields_set__
+        write(copied, "__dict__", {**self.__dict__, **update})
+        write(copied, "__pydantic_fields_set__", named if update.keys() <= named else named | update.keys())
+        write(copied, "__pydantic_extra__", None)
+        write(copied, "__pydantic_private__", None)
+        return copied
 
 
 class Fact(Value):
@@ -809,6 +821,26 @@ class FeedbackWithheld(Fact):
 
     NAME: ClassVar[str] = "feedback.withheld.v1"
     reason: Words
+    actor: Actor
+
+
+# --- any log: stated by the service whose log it is ---------------------------------------------------
+
+
+class LogRedacted(Fact):
+    """依法删除: people's words in an earlier event of this case in this log are forgotten; its digest stays.
+
+    `redacted` is that event's sequence in the shard, `event` what is left of it: itself, without the words. Readers
+    pass over it. `asked_by` and `actor` are two people.
+    """
+
+    NAME: ClassVar[str] = "log.redacted.v1"
+    redacted: int
+    digest: str = Field(description="SHA-256 of the event as it was, hexadecimal")
+    event: dict[str, object]
+    reason: Words
+    basis: Words = Field(description="the law, and the order given by it")
+    asked_by: str
     actor: Actor
 
 

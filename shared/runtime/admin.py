@@ -13,6 +13,7 @@ from shared.runtime.consumer import to_input
 from shared.runtime.decision import FromDeadLetter, Input, Letter, Refusal
 from shared.runtime.postgres import each, queries
 from shared.runtime.problems import Refused
+from shared.runtime.redaction_door import redaction_routes
 from shared.runtime.running import Running
 
 PAGE = 100
@@ -29,8 +30,9 @@ class Republish(BaseModel):
 
 
 def admin_routes(app: FastAPI, running: Running[Any]) -> None:
-    """Add `/log/<case id>`, `/log/republish` and `/dead-letters`. All but the first are for operators only."""
+    """Add `/log/<case id>`, `/log/republish`, `/redactions` and `/dead-letters`: all but the first for operators."""
     _log_routes(app, running)
+    redaction_routes(app, running)
     _dead_letter_routes(app, running)
 
 

@@ -17,8 +17,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from shared.contracts.envelope import SEQUENCE_DIGITS, Undecodable, decode, holds_nul
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES, reporting_unit
-from shared.runtime import failpoints, metrics
-from shared.runtime.decision import DoorKey, Fate, FromDoor, FromLog, Input, Letter, Outcome
+from shared.runtime import failpoints, metrics, tracing
+from shared.runtime.decision import DoorKey, Fate, Forgotten, FromDoor, FromLog, Input, Letter, Outcome
 from shared.runtime.kafka import BATCH_RECORDS, leave, make_consumer, subscription
 from shared.runtime.road import Road, Sleep
 from shared.runtime.settings import KafkaSettings
@@ -45,6 +45,8 @@ def to_input(record: Any, logs: Collection[str] = LOGS) -> Input[Any]:
     unit = reporting_unit(record.topic)
     place = f"{record.topic}/{record.partition}/{record.offset}"
     from_log = record.topic in logs
+    if record.value is None and from_log and (sequence := _header_sequence(headers)):
+        return Input(NO_CASE, Forgotten(), place, FromLog(record.topic, record.partition, sequence), letter=letter)
     try:
         envelope = decode(record.value, headers)
         if from_log and not envelope.sequence:
@@ -150,6 +152,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         connect: Callable[[KafkaSettings, str], Any] = make_consumer,
         sleep: Sleep = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._service = service
         self._settings = settings
@@ -161,9 +164,13 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._connect = connect
         self._sleep = sleep
         self._monotonic = monotonic
+        self._clock = clock
         self._assigned: set[TopicPartition] = set()
         self._handled: dict[TopicPartition, int] = {}
         self._read: dict[TopicPartition, int] = {}
+        self._stated: dict[TopicPartition, float] = {}
+        self._labels: set[str] = set()
+        self._partitions = metrics.PARTITIONS.labels(service)
         self.lag = 0
         self.connected = False
         self.joined = False
@@ -197,6 +204,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._delay = min(self._delay * 2, 5.0)
             finally:
                 self.connected = self.joined = False
+                self._partitions.set(0)
                 await self._leave()
 
     async def _leave(self) -> None:
@@ -209,11 +217,13 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             if records:
                 failpoints.reach("after_poll")
                 inputs = [to_input(record, self._logs) for record in records]
-                outcomes = await self._road.travel(inputs)
+                with tracing.poll(self._service, inputs):
+                    outcomes = await self._road.travel(inputs)
                 _check_stored(inputs, outcomes)
                 self.gaps.see(inputs, outcomes)
                 for at, found in polled.items():
                     self._read[at] = found[-1].offset + 1
+                    self._stated[at] = found[-1].timestamp / 1000  # milliseconds
                     if not self.gaps.waits_at(at.topic, at.partition):
                         self._handled[at] = self._read[at]
             else:
@@ -221,7 +231,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             self._delay = FIRST_DELAY_SECONDS
             if self._monotonic() - self._committed_at >= COMMIT_SECONDS:
                 await self._commit()
-                self._measure_lag()
+                self.measure_lag()
         await self._commit()
 
     async def _commit(self) -> None:
@@ -234,15 +244,26 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._kafka.commit(ours)
             self._handled = {at: offset for at, offset in self._handled.items() if ours.get(at) != offset}
 
-    def _measure_lag(self) -> None:
-        lags: dict[str, int] = {}
+    def measure_lag(self) -> None:
+        """See how much of what this process reads it has not read yet, as far as the broker has said.
+
+        Also called while a batch is stuck, when nobody else would say that more and more waits.
+        """
+        if not self.joined:
+            return
+        lags, ages, now = dict.fromkeys(self._labels, 0), dict.fromkeys(self._labels, 0.0), self._clock()
         for at in self._assigned:
             end, read = self._kafka.highwater(at), self._read.get(at)
             label = at.topic if at.topic in self._logs else "reports"
-            lags[label] = lags.get(label, 0) + (max(0, end - read) if end is not None and read is not None else 0)
+            unread = max(0, end - read) if end is not None and read is not None else 0
+            lags[label] = lags.get(label, 0) + unread
+            age = max(0.0, now - self._stated.get(at, now)) if unread else 0.0
+            ages[label] = max(ages.get(label, 0.0), age)
         self.lag = sum(lags.values())
+        self._labels |= lags.keys()
         for topic, lag in lags.items():
             metrics.LAG.labels(self._service, topic).set(lag)
+            metrics.LAG_SECONDS.labels(self._service, topic).set(ages[topic])
 
     # --- the group's side
 
@@ -250,13 +271,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         with contextlib.suppress(KafkaError):
             await self._commit()
         self._assigned -= set(revoked)
+        self._partitions.set(len(self._assigned))
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         self._assigned = set(assigned)
         self.joined = True
+        self._partitions.set(len(self._assigned))
         self._handled.clear()
         self._read.clear()
+        self._stated.clear()
         self.gaps.forget_all_but({(at.topic, at.partition) for at in assigned})
+        for at in assigned:
+            if at.topic in self._logs:
+                metrics.GAPS.labels(self._service, at.topic, str(at.partition))
         self._on_assigned({at.partition for at in assigned if at.topic == self._primary})
 
 

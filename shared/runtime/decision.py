@@ -66,6 +66,11 @@ Origin: TypeAlias = FromLog | FromDoor | FromTimer | FromDeadLetter
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """In place of an event whose words the law ordered forgotten: a tombstone under its sequence, to be passed over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A message as it lay in Kafka, kept whole so that it can become a dead letter."""
 

@@ -70,6 +70,8 @@ class Setup:
         self._held: dict[str, InForce] = {}
         self._passed_over: dict[str, int] = {}
         self._reading = asyncio.Lock()
+        for name in self._kinds:
+            metrics.SETUP_UNREADABLE.labels(name)  # there from the start, so that its first rise is one
 
     def current(self, kind: Kind[T]) -> T:
         """What is in force. Raises `NothingInForce` before the first `refresh` that found any."""

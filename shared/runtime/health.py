@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from shared.runtime import metrics
+
 Check = Callable[[], Awaitable[str | None]]
 """Returns None when all is well, else what is wrong."""
 
 CHECK_SECONDS = 2.0
+WATCH_SECONDS = 5.0
 
 
 async def readiness(checks: Mapping[str, Check]) -> tuple[bool, dict[str, Any]]:
@@ -23,3 +26,12 @@ async def readiness(checks: Mapping[str, Check]) -> tuple[bool, dict[str, Any]]:
 
     found = dict(zip(checks, await asyncio.gather(*(one(check) for check in checks.values())), strict=True))
     return all(result == "ok" for result in found.values()), found
+
+
+async def watch(service: str, checks: Mapping[str, Check]) -> None:
+    """Show what every check says for as long as the service lives, also when nobody asks."""
+    while True:
+        _, found = await readiness(checks)
+        for name, result in found.items():
+            metrics.READY.labels(service, name).set(result == "ok")
+        await asyncio.sleep(WATCH_SECONDS)

@@ -6,16 +6,21 @@ event whose bytes the law orders forgotten can go while its digest stays and the
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from uuid import UUID
+
+from shared.contracts.envelope import Envelope
 
 GENESIS = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One appended event. `event` is the bytes as published, None once redacted."""
+    """One appended event. `event` is the bytes as published, None once redacted.
+
+    `envelope` is what they say, where it is at hand still: nobody needs to decode what was just encoded.
+    """
 
     shard: int
     sequence: int
@@ -24,16 +29,21 @@ class Row:
     event: bytes | None
     digest: bytes
     hash: bytes
+    envelope: Envelope | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of a shard: its last sequence and hash, and how far it is known to be published."""
+    """The end of a shard: its last sequence and hash, and how far it is known to be published.
+
+    `saves` moves with every transaction that saves a state of the shard.
+    """
 
     shard: int
     sequence: int
     hash: bytes
     published: int
+    saves: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +59,14 @@ def link(previous: bytes, digest: bytes) -> bytes:
     return sha256(previous + digest).digest()
 
 
-def next_row(head: Head, case_id: UUID, caseseq: int, event: bytes) -> Row:
+def next_row(head: Head, case_id: UUID, caseseq: int, event: bytes, envelope: Envelope | None = None) -> Row:
     """The row that follows `head`; the event must already carry sequence `head.sequence + 1`."""
     digest = sha256(event).digest()
-    return Row(head.shard, head.sequence + 1, case_id, caseseq, event, digest, link(head.hash, digest))
+    return Row(head.shard, head.sequence + 1, case_id, caseseq, event, digest, link(head.hash, digest), envelope)
 
 
 def after(head: Head, row: Row) -> Head:
-    return Head(head.shard, row.sequence, row.hash, head.published)
+    return Head(head.shard, row.sequence, row.hash, head.published, head.saves)
 
 
 def verify_chain(rows: Iterable[Row], start: Head, end: Head | None = None) -> list[Break]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from shared.contracts.topics import SHARDS
@@ -48,6 +48,7 @@ class MemoryTransaction:
 
     def __init__(self, tables: Tables, now: datetime) -> None:
         self.tables = tables
+        self.known: Mapping[UUID, Versioned[Any]] = {}
         self.now = now
         self.notifies = False
 
@@ -68,7 +69,7 @@ class MemoryTransaction:
         for row in rows:
             self.tables.log[row.shard].append(row)
         for head in heads:
-            self.tables.heads[head.shard] = head
+            self.tables.heads[head.shard] = replace(head, saves=head.saves + 1)
 
     async def advance(self, progress: Mapping[tuple[str, int], int]) -> None:
         self.tables.progress.update(progress)
@@ -213,8 +214,8 @@ class MemoryStates(Generic[S]):
     """States kept in the in-memory tables."""
 
     async def load(self, transaction: MemoryTransaction, case_ids: Collection[UUID]) -> dict[UUID, Versioned[S]]:
-        states = transaction.tables.states
-        return {case_id: states[case_id] for case_id in case_ids if case_id in states}  # type: ignore[misc]
+        states = {**transaction.tables.states, **transaction.known}
+        return {case_id: states[case_id] for case_id in case_ids if case_id in states}
 
     async def save(self, transaction: MemoryTransaction, states: Mapping[UUID, Versioned[S]]) -> None:
         transaction.tables.states.update(states)  # type: ignore[arg-type]

@@ -110,6 +110,7 @@ class PostgresTransaction:
 
     def __init__(self, connection: Any, channel: str) -> None:
         self.connection = connection
+        self.known: Mapping[UUID, Versioned[Any]] = {}
         self._channel = channel
         self._now: datetime | None = None
 
@@ -299,14 +300,13 @@ class JsonStates(Generic[S]):
         self._model = model
 
     async def load(self, transaction: PostgresTransaction, case_ids: Collection[UUID]) -> dict[UUID, Versioned[S]]:
-        found = each(queries.load_states(transaction.connection, case_ids=list(case_ids)))
-        return {
-            record["case_id"]: Versioned(
-                None if record["state"] == "null" else self._model.model_validate_json(record["state"]),
-                record["caseseq"],
-            )
-            async for record in found
-        }
+        states: dict[UUID, Versioned[S]] = dict(transaction.known)
+        missing = [case_id for case_id in case_ids if case_id not in states]
+        if missing:
+            async for record in each(queries.load_states(transaction.connection, case_ids=missing)):
+                state = None if record["state"] == "null" else self._model.model_validate_json(record["state"])
+                states[record["case_id"]] = Versioned(state, record["caseseq"])
+        return states
 
     async def save(self, transaction: PostgresTransaction, states: Mapping[UUID, Versioned[S]]) -> None:
         await queries.save_states(

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol, TypeAlias
 
 import structlog
 
 from shared.contracts.envelope import CONTENT_TYPE, MAXIMUM_BYTES, Envelope, decode
 from shared.contracts.topics import dead_letter_topic
-from shared.runtime import failpoints, metrics
+from shared.runtime import failpoints, metrics, tracing
 from shared.runtime.log import Head, Row, by_shard
 from shared.runtime.road import LogStore, Sleep
 
@@ -93,6 +94,10 @@ Project: TypeAlias = Callable[[Envelope], Sequence[Message]]
 """What outsiders are told of one event of the log: messages made from it alone, so that repeats are equal."""
 
 
+Acknowledged: TypeAlias = Callable[[Sequence[Row]], None]
+"""Is told, for what is to be measured, which rows the broker has just acknowledged; after a crash some again."""
+
+
 def log_message(topic: str, row: Row) -> Message:
     """The event itself on the service's own topic; a tombstone where it was redacted."""
     headers = (("content-type", CONTENT_TYPE.encode()), ("sequence", str(row.sequence).encode()))
@@ -111,6 +116,7 @@ class Relay:
         project: Project,
         sleep: Sleep = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        acknowledged: Acknowledged | None = None,
     ) -> None:
         self._service = service
         self._topic = topic
@@ -129,6 +135,8 @@ class Relay:
         self._delay = FIRST_DELAY_SECONDS
         self._wake = asyncio.Event()
         self._stopping = False
+        self._acknowledge = acknowledged
+        self._metrics = metrics.OfRelay(service)
 
     # --- the road's side
 
@@ -193,12 +201,17 @@ class Relay:
             count += len(rows)
         return count
 
+    async def publish_again(self, rows: Sequence[Row]) -> None:
+        """Publish these rows as they are now, on our own topic alone: who has them by their sequence skips them."""
+        await self._publisher.publish([log_message(self._topic, row) for row in rows])
+
     def _forget(self, shards: Collection[int]) -> None:
         for shard in list(shards):
             self._acknowledged[shard] = self._position.pop(shard)
             self._marked.pop(shard, None)
             self._waiting.pop(shard, None)
             self._behind.discard(shard)
+        self._metrics.shards.set(len(self._position))
 
     async def _serve(self, ownership: Ownership) -> None:
         looked = claimed = -LOOK_SECONDS + self._monotonic()
@@ -251,6 +264,7 @@ class Relay:
                 self._marked[shard] = head.published
                 self._position[shard] = max(head.published, self._acknowledged.get(shard, 0))
                 self._behind.add(shard)
+        self._metrics.shards.set(len(self._position))
 
     async def _publish_next(self) -> bool:
         """Publish what waits, a bounded part of it; whether there was any."""
@@ -258,15 +272,21 @@ class Relay:
         if not rows:
             return False
         messages = [message for shard_rows in rows.values() for row in shard_rows for message in self._messages(row)]
+        failpoints.reach("before_publish")
+        began = self._monotonic()
         try:
-            await self._publisher.publish(messages)
+            with tracing.publish(self._service, self._topic, chain.from_iterable(rows.values())):
+                await self._publisher.publish(messages)
         except Exception:
-            metrics.PUBLISH_FAILURES.labels(self._service).inc()
+            self._metrics.failures.inc()
             raise
+        took = self._monotonic() - began
         failpoints.reach("after_publish")
         for shard, shard_rows in rows.items():
             self._position[shard] = shard_rows[-1].sequence
-        metrics.PUBLISHED.labels(self._service).inc(sum(len(found) for found in rows.values()))
+        self._metrics.published(sum(len(found) for found in rows.values()), len(messages), took)
+        if self._acknowledge is not None:
+            self._acknowledge([row for found in rows.values() for row in found])
         failpoints.reach("before_marking")
         return True
 
@@ -290,7 +310,7 @@ class Relay:
     def _messages(self, row: Row) -> list[Message]:
         messages = [log_message(self._topic, row)]
         if row.event is not None and self._project is not no_projection:
-            messages.extend(self._project(decode(row.event)))
+            messages.extend(self._project(row.envelope or decode(row.event)))
         return messages
 
     async def _publish_letters(self) -> None:

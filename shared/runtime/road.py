@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import structlog
@@ -28,7 +28,7 @@ from uuid_utils import uuid7
 from shared.contracts.envelope import MAXIMUM_BYTES, Envelope, encode
 from shared.contracts.facts import Fact
 from shared.contracts.topics import SHARDS, shard_of
-from shared.runtime import failpoints, metrics
+from shared.runtime import failpoints, metrics, tracing
 from shared.runtime.decision import (
     Decide,
     Decision,
@@ -43,6 +43,9 @@ from shared.runtime.decision import (
     Refusal,
 )
 from shared.runtime.log import Head, Row, after, next_row
+
+if TYPE_CHECKING:
+    from shared.runtime.remembered import Remembered
 
 logger = structlog.get_logger(__name__)
 
@@ -81,6 +84,9 @@ class Burial:
 class Transaction(Protocol):
     """One database transaction of a service. Methods may be called once the heads are locked."""
 
+    known: Mapping[UUID, Versioned[Any]]
+    """States that are current, so that nobody need load them; none unless the road says so."""
+
     @property
     def now(self) -> datetime:
         """The database's clock when the heads were locked, UTC. No other clock decides anything."""
@@ -98,7 +104,9 @@ class Transaction(Protocol):
 
     async def replayable(self, numbers: Collection[int]) -> set[int]: ...
 
-    async def append(self, rows: Sequence[Row], heads: Collection[Head]) -> None: ...
+    async def append(self, rows: Sequence[Row], heads: Collection[Head]) -> None:
+        """Append rows, if any, and move these heads: `saves` of each by one."""
+        ...
 
     async def advance(self, progress: Mapping[tuple[str, int], int]) -> None: ...
 
@@ -126,7 +134,10 @@ class LogStore(Protocol):
 
 
 class States(Protocol[S]):
-    """A service's states by case, loaded and saved inside the road's transaction."""
+    """A service's states by case, loaded and saved inside the road's transaction.
+
+    What the transaction has in `known` is given as it is.
+    """
 
     async def load(self, transaction: Any, case_ids: Collection[UUID]) -> dict[UUID, Versioned[S]]: ...
 
@@ -151,6 +162,8 @@ class Outlet(Protocol):
 
 Find: TypeAlias = Callable[[Any, datetime], Awaitable[Sequence[Input[Any]]]]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
+BY_TIMER, OUR_OWN = "timer", "own"
+"""Doors of what nobody outside asked for: a deadline's time came; what we found to do ourselves."""
 
 
 # --- the road --------------------------------------------------------------------------------------------
@@ -164,6 +177,7 @@ class _Batch(Generic[S]):
     heads: dict[int, Head]
     progress: dict[tuple[str, int], int]
     states: dict[UUID, Versioned[S]]
+    marks: dict[int, tuple[int, ...]]
     rows: list[Row] = field(default_factory=list)
     changed: dict[UUID, Versioned[S]] = field(default_factory=dict)
     advanced: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -190,14 +204,17 @@ class Road(Generic[S]):
         outlet: Outlet,
         sleep: Sleep = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        remembered: "Remembered[S] | None" = None,
     ) -> None:
         self.service = service
         self.store = store
-        self._states = states
+        self.states = self._states = states
         self._decide = decide
         self._outlet = outlet
+        self._remembered = remembered
         self._sleep = sleep
         self._monotonic = monotonic
+        self._metrics = metrics.OfRoad(service)
 
     async def travel(self, inputs: Sequence[Input[Any]], patience: float | None = None) -> list[Outcome]:
         """Take a batch to its end and say what became of each input, in order.
@@ -212,7 +229,8 @@ class Road(Generic[S]):
             return inputs
 
         try:
-            return await self.travel_found({item.shard for item in inputs}, given, patience)
+            doors = {_door_of(item) for item in inputs}
+            return await self.travel_found({item.shard for item in inputs}, given, patience, doors)
         except Unavailable:
             raise
         except Exception as error:
@@ -226,40 +244,64 @@ class Road(Generic[S]):
                 return [Outcome(Fate.FAILED, note=repr(error))]
             return await self.travel([replace(poison, unreadable=repr(error))], patience)
 
-    async def travel_found(self, shards: Collection[int], find: Find, patience: float | None = None) -> list[Outcome]:
-        """Like `travel`, with the inputs found inside the transaction once the heads are locked."""
+    async def travel_found(
+        self,
+        shards: Collection[int],
+        find: Find,
+        patience: float | None = None,
+        doors: Collection[str] = (BY_TIMER,),
+    ) -> list[Outcome]:
+        """Like `travel`, with the inputs found inside the transaction once the heads are locked.
+
+        `doors`: where they came in, to be measured as.
+        """
         started = self._monotonic()
         attempt = 0
         while True:
             try:
-                return await self._attempt(shards, find)
+                outcomes = await self._attempt(shards, find)
             except Exception as error:
                 if not self.store.is_transient(error):
                     raise
+                if self._remembered is not None:
+                    self._remembered.forget()  # another database may answer next, as it was earlier
                 self._outlet.look()  # an ambiguous commit may have appended
-                metrics.RETRIES.labels(self.service).inc()
+                self._metrics.retries.inc()
                 if patience is not None and self._monotonic() - started >= patience:
                     raise Unavailable(str(error)) from error
                 delay = min(0.02 * 2**attempt, 2.0) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
                 logger.warning("retrying", service=self.service, attempt=attempt, delay=delay, error=repr(error))
                 attempt = min(attempt + 1, 10)
                 await self._sleep(delay)
+            else:
+                if outcomes:
+                    self._metrics.travelled(doors, self._monotonic() - started)
+                return outcomes
 
     async def _attempt(self, shards: Collection[int], find: Find) -> list[Outcome]:
+        with tracing.batch(self.service) as traced:
+            return await self._transact(shards, find, traced)
+
+    async def _transact(self, shards: Collection[int], find: Find, traced: tracing.BatchTrace | None) -> list[Outcome]:
         async with self.store.transaction() as transaction:
             heads = await transaction.lock_heads(sorted(shards))
             inputs = await find(transaction, transaction.now)
             if not inputs:
                 return []
             batch = await self._open(transaction, heads, inputs)
-            outcomes = [self._take(batch, item) for item in inputs]
+            if traced is None:
+                outcomes = [self._take(batch, item) for item in inputs]
+            else:
+                outcomes = [self._take_traced(batch, item, traced) for item in inputs]
             await self._save(transaction, batch)
             failpoints.reach("before_commit")
         failpoints.reach("after_commit")
-        metrics.BATCH_SIZE.labels(self.service).observe(len(inputs))
+        if self._remembered is not None:
+            self._learn(self._remembered, batch, inputs)
+        if traced is not None:
+            traced.committed(batch.rows)
         fates = Counter((type(item.message), outcome.fate) for item, outcome in zip(inputs, outcomes, strict=True))
-        for (message, fate), number in fates.items():
-            metrics.INPUTS.labels(self.service, message.__name__, fate).inc(number)
+        self._metrics.committed(len(inputs), fates, len(batch.rows), [burial.kind for burial in batch.burials])
         if batch.rows:
             self._outlet.offer(batch.rows)
         if batch.burials:
@@ -270,16 +312,42 @@ class Road(Generic[S]):
         logs = {item.origin.log for item in inputs if isinstance(item.origin, FromLog)}
         keys = [key for item in inputs if isinstance(item.origin, FromDoor) for key in item.origin.keys]
         letters = {item.origin.number for item in inputs if isinstance(item.origin, FromDeadLetter)}
+        case_ids = {item.case_id for item in inputs if not item.unreadable}
+        if self._remembered is not None:
+            logs.update(self._remembered.logs)
+        progress = await transaction.progress(logs) if logs else {}
+        marks: dict[int, tuple[int, ...]] = {}
+        if self._remembered is not None:
+            marks = self._remembered.marks(heads, progress)
+            if not _by_timer(inputs):
+                transaction.known = self._remembered.recall(marks, case_ids)
         batch: _Batch[S] = _Batch(
             now=transaction.now,
             heads=dict(heads),
-            progress=await transaction.progress(logs) if logs else {},
-            states=await self._states.load(transaction, {item.case_id for item in inputs if not item.unreadable}),
+            progress=progress,
+            states=await self._states.load(transaction, case_ids),
+            marks=marks,
             kept=await transaction.kept(keys) if keys else {},
         )
         if letters:
             batch.replayed = letters - await transaction.replayable(letters)
         return batch
+
+    def _learn(self, remembered: "Remembered[S]", batch: _Batch[S], inputs: Sequence[Input[Any]]) -> None:
+        """Remember the states of a batch that is committed. What a timer loads of a case may be a part of it."""
+        after = remembered.marks(batch.heads, batch.progress)
+        if _by_timer(inputs):
+            remembered.learn(batch.marks, after, {}, unknown={item.case_id for item in inputs})
+        else:
+            remembered.learn(batch.marks, after, batch.states)
+
+    def _take_traced(self, batch: _Batch[S], item: Input[Any], traced: tracing.BatchTrace) -> Outcome:
+        """The same as `_take`; what is stated because of this input carries the place of its decision."""
+        appended = len(batch.rows)
+        is_new = batch.states.get(item.case_id, Versioned(None)).caseseq == 0
+        outcome = self._take(batch, traced.begin(item, is_new))
+        traced.end(item, outcome, len(batch.rows) - appended)
+        return outcome
 
     def _take(self, batch: _Batch[S], item: Input[Any]) -> Outcome:
         """Decide one input against the batch as the inputs before it left it."""
@@ -290,7 +358,7 @@ class Road(Generic[S]):
             return self._bury(batch, item, "unreadable", item.unreadable)
         versioned: Versioned[S] = batch.states.get(item.case_id, Versioned(None))
         try:
-            decision = self._decide(versioned.state, item, batch.now)
+            decision = self._decided(versioned.state, item, batch.now)
             rows = self._rows(batch, item, versioned.caseseq, decision.facts)
         except Exception as error:
             logger.exception("decision failed", service=self.service, id=item.id, case_id=str(item.case_id))
@@ -307,6 +375,13 @@ class Road(Generic[S]):
         self._apply(batch, item, versioned, decision, rows)
         self._settle(batch, item, decision.answer)
         return Outcome(Fate.DONE, answer=decision.answer, note=decision.note)
+
+    def _decided(self, state: S | None, item: Input[Any], now: datetime) -> Decision[S]:
+        started = time.perf_counter()
+        try:
+            return self._decide(state, item, now)
+        finally:
+            self._metrics.decided(type(item.message), time.perf_counter() - started)
 
     def _known_already(self, batch: _Batch[S], item: Input[Any]) -> Outcome | None:
         match item.origin:
@@ -346,7 +421,7 @@ class Road(Generic[S]):
                 cause=item.id,
                 traceparent=item.traceparent,
             )
-            row = next_row(head, item.case_id, caseseq, encode(envelope))
+            row = next_row(head, item.case_id, caseseq, encode(envelope), envelope)
             rows.append(row)
             head = after(head, row)
         return rows
@@ -392,15 +467,17 @@ class Road(Generic[S]):
     async def _save(self, transaction: Transaction, batch: _Batch[S]) -> None:
         if batch.changed:
             await self._states.save(transaction, batch.changed)
-        if batch.rows:
-            touched = {row.shard for row in batch.rows}
+            touched = {shard_of(case_id) for case_id in batch.changed}
             heads = [
                 replace(head, published=max(head.published, self._outlet.published(shard)))
                 for shard, head in batch.heads.items()
                 if shard in touched
             ]
             await transaction.append(batch.rows, heads)
-            elsewhere = [shard for shard in touched if not self._outlet.holds(shard)]
+            for head in heads:
+                batch.heads[head.shard] = replace(head, saves=head.saves + 1)
+        if batch.rows:
+            elsewhere = [shard for shard in {row.shard for row in batch.rows} if not self._outlet.holds(shard)]
             if elsewhere:
                 await transaction.notify(elsewhere)
         if batch.advanced:
@@ -411,6 +488,22 @@ class Road(Generic[S]):
             await transaction.bury(batch.burials)
         if batch.newly_replayed:
             await transaction.mark_replayed(batch.newly_replayed)
+
+
+def _by_timer(inputs: Sequence[Input[Any]]) -> bool:
+    return any(isinstance(item.origin, FromTimer) for item in inputs)
+
+
+def _door_of(item: Input[Any]) -> str:
+    match item.origin:
+        case FromLog():
+            return "log"
+        case FromDoor():
+            return "http" if item.letter is None else "reports"
+        case FromDeadLetter():
+            return "dead_letter"
+        case FromTimer():
+            return OUR_OWN
 
 
 def _known_at_door(known: Mapping[tuple[str, str], Kept], keys: Sequence[DoorKey]) -> Outcome | None:

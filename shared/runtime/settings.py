@@ -54,6 +54,18 @@ class ServiceSettings(BaseSettings):
         default=None, description="file of the systems' API keys (SHA-256 only); default api_keys.yaml of the set-up"
     )
     log_level: LogLevel = Field(default="INFO", description="least severe log line")
+    traces: Literal["off", "otlp"] = Field(
+        default="off", description="`otlp`: send OpenTelemetry traces, one for each case, whose id is the case's"
+    )
+    traces_endpoint: str = Field(
+        default="http://127.0.0.1:4318",
+        pattern="^https?://",
+        description="where traces are sent: the base address of an OTLP/HTTP receiver. Its other settings are "
+        "OpenTelemetry's own (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_CERTIFICATE`, …)",
+    )
+    traces_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="share of cases that are traced, each wholly or not at all"
+    )
     gap_alarm_seconds: float = Field(
         default=5.0, description="how long a missing sequence may stay missing before it is an alarm"
     )

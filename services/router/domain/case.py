@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypedDict
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from shared.contracts import facts as f
 from shared.contracts.lifecycle import AT_WORK, STAGES
@@ -21,10 +21,6 @@ from shared.contracts.vocabulary import (
     Stage,
     Urgency,
 )
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True)
 
 
 class Part(StrEnum):
@@ -55,7 +51,7 @@ ARGUED = (Part.REFUSED, Part.IN_CONSULTATION)
 """A refusal is being argued; the unit is still accountable."""
 
 
-class Assignment(_Value):
+class Assignment(f.Value):
     """One unit's part in one round of a case. `before` are the units whose it was, if they are no more."""
 
     assignment_id: UUID
@@ -93,7 +89,7 @@ class Assignment(_Value):
         )
 
 
-class Limit(_Value):
+class Limit(f.Value):
     """By when a part owes something, as far as sla has said; without `due_at`, its clock stands still.
 
     It is forgotten when what is owed has been done in time. Milestones have their dates in the plan.
@@ -104,7 +100,7 @@ class Limit(_Value):
     due_at: datetime | None
 
 
-class Missed(_Value):
+class Missed(f.Value):
     """An obligation that was not met in time; with the assignment where it was one of an assignment's."""
 
     obligation: Obligation
@@ -113,7 +109,7 @@ class Missed(_Value):
     generation: int
 
 
-class Request(_Value):
+class Request(f.Value):
     """What a unit asked for and `approver` has not ruled on yet."""
 
     kind: RequestKind
@@ -124,21 +120,21 @@ class Request(_Value):
     approver: str
 
 
-class Planned(_Value):
+class Planned(f.Value):
     """One milestone of a phased matter."""
 
     milestone: f.Milestone
     reached_at: datetime | None = None
 
 
-class Pause(_Value):
+class Pause(f.Value):
     """The case is suspended until then: asked for by a unit, or on the understanding list."""
 
     until: datetime
     asked_for: bool
 
 
-class Joined(_Value):
+class Joined(f.Value):
     """The case with which this one is handled."""
 
     case_id: UUID
@@ -156,7 +152,7 @@ class Heading(TypedDict):
     why: f.Reason | None
 
 
-class Case(_Value):
+class Case(f.Value):
     """A case as its facts have left it. `assignments` holds every round; the last is the present one.
 
     `answerable` is the unit whose time it is now, since `answerable_since`; `held` is how long each unit was. A case
@@ -194,8 +190,8 @@ class Case(_Value):
     evidence: tuple[f.Evidence, ...] = ()
     answerable: str | None = None
     answerable_since: datetime | None = None
-    held: dict[str, timedelta] = {}
-    held_suspended: dict[str, timedelta] = {}
+    held: dict[str, timedelta] = Field(default_factory=dict)
+    held_suspended: dict[str, timedelta] = Field(default_factory=dict)
 
     @property
     def number(self) -> str:

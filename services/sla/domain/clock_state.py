@@ -1,9 +1,9 @@
 """What the clock knows of a case, and the ways in which its list of deadlines changes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from services.sla.domain import deadline as one
 from services.sla.domain.category_limits import candidates
@@ -20,10 +20,8 @@ OWED_BY_WHO_WHISTLED = (Obligation.ACCEPT, Obligation.CHECK, Obligation.RATE)
 UNDER_REVIEW = {Stage.REFUSAL_REVIEW: Obligation.RULE_ON_REFUSAL, Stage.CONSULTATION: Obligation.DESIGNATE}
 
 
-class Ruling(BaseModel):
+class Ruling(f.Value):
     """The ruling a unit waits for, on a request of this kind or (None) on its refusal: whose deadline that is."""
-
-    model_config = ConfigDict(frozen=True)
 
     asker: str
     kind: RequestKind | None
@@ -32,15 +30,13 @@ class Ruling(BaseModel):
     generation: int
 
 
-class ClockState(BaseModel):
+class ClockState(f.Value):
     """What the clock knows of a case. `rulings` are those still owed; `milestones` has the generation of the deadline
     of each milestone of the plan in force, by its number; `handed_over` = up to which generation a unit's deadlines
     are its successor's: should it come back, it starts after that. `level` None = not dispatched yet.
 
     `deadlines` are rows of their own; the rest is kept as JSON.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     number: str = ""
     urgency: Urgency
@@ -69,17 +65,6 @@ class ClockState(BaseModel):
         """The unit's deadline of this kind in this round, ended or not."""
         found = [known for known in all_of_unit(self, obligation, unit) if known.round == self.round]
         return max(found, key=lambda known: known.generation, default=None)
-
-    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> "ClockState":
-        """A copy shares what is not changed, at a third of the usual price: a case makes a score of them."""
-        if deep or update is None:
-            return super().model_copy(update=update, deep=deep)
-        copied, write, named = ClockState.__new__(ClockState), object.__setattr__, self.__pydantic_fields_set__
-        write(copied, "__dict__", {**self.__dict__, **update})
-        write(copied, "__pydantic_fields_set__", named if update.keys() <= named else named | update.keys())
-        write(copied, "__pydantic_extra__", None)
-        write(copied, "__pydantic_private__", None)
-        return copied
 
 
 # --- changing the list -------------------------------------------------------------------------------------------

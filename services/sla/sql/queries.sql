@@ -98,3 +98,9 @@ order by next_at limit :most::integer;
 select obligation, state, count(*) as number from deadline
 where shard = any(:shards::smallint[]) and ended_at is null and state in ('armed', 'overdue')
 group by obligation, state order by obligation, state;
+
+-- name: overdue
+-- How many deadlines of these shards ran out and are still watched, by the rung of the ladder that they reached.
+select next_step - 1 as rung, count(*) as number from deadline
+where shard = any(:shards::smallint[]) and ended_at is null and state = 'overdue'
+group by next_step order by next_step;

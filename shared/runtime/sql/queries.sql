@@ -1,6 +1,7 @@
 -- name: lock_heads
 -- Lock these shards' heads until the transaction ends, in shard order so that no two can deadlock.
-select shard, sequence, hash, published from head where shard = any(:shards::smallint[]) order by shard for update;
+select shard, sequence, hash, published, saves from head
+where shard = any(:shards::smallint[]) order by shard for update;
 
 -- name: now$
 -- The database's clock, the only one that decides.
@@ -20,7 +21,7 @@ from door join unnest(:scopes::text[], :ids::text[]) as wanted (scope, id) using
 select number from dead_letter where number = any(:numbers::bigint[]) and replayed_at is null for update;
 
 -- name: append!
--- Append rows and move their shards' heads, in one statement.
+-- Append rows, if there are any, and move the heads of the shards in which something was saved, in one statement.
 with appended as (
     insert into log (shard, sequence, case_id, caseseq, event, digest, hash)
     select * from unnest(
@@ -29,7 +30,8 @@ with appended as (
     )
 )
 update head
-set sequence = moved.sequence, hash = moved.hash, published = greatest(head.published, moved.published)
+set sequence = moved.sequence, hash = moved.hash, published = greatest(head.published, moved.published),
+    saves = head.saves + 1
 from unnest(:head_shards::smallint[], :head_sequences::bigint[], :head_hashes::bytea[], :head_published::bigint[])
     as moved (shard, sequence, hash, published)
 where head.shard = moved.shard;
@@ -130,3 +132,30 @@ select count(*) from dead_letter where replayed_at is null;
 -- name: history
 -- One case's events in this log, in order.
 select shard, sequence, case_id, caseseq, event, digest, hash from log where case_id = :case_id::uuid order by caseseq;
+
+-- name: ask_redaction$
+-- Ask that the words of a case be forgotten; its number.
+insert into redaction (case_id, reason, basis, asked_by)
+values (:case_id::uuid, :reason::text, :basis::text, :asked_by::text) returning number;
+
+-- name: redaction^
+-- One of them.
+select number, case_id, reason, basis, asked_by, asked_at, approved_by, done_at
+from redaction where number = :number::bigint;
+
+-- name: redactions
+-- All of them, newest first.
+select number, case_id, reason, basis, asked_by, asked_at, approved_by, done_at from redaction order by number desc;
+
+-- name: approve_redaction!
+-- Somebody else approved it: it is carried out in this transaction.
+update redaction set approved_by = :approved_by::text, done_at = clock_timestamp()
+where number = :number::bigint and approved_by is null;
+
+-- name: forget$
+-- Let the bytes of these events of its case go; how many did.
+select forget(:number::bigint, :sequences::bigint[]);
+
+-- name: forget_letters!
+-- Dead letters about a case keep why and where they came from, and lose what they said.
+update dead_letter set value = null where case_id = :case_id::uuid and value is not null;

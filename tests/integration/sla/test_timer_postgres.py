@@ -207,6 +207,23 @@ async def test_a_case_from_end_to_end_is_kept_as_it_was_decided(postgres_url: st
         }
 
 
+async def test_what_runs_and_what_is_overdue_is_counted_from_one_index(postgres_url: str) -> None:
+    async with process(postgres_url) as sla:
+        await sla.tell(cases(30), b.opened(), b.accepted(), b.dispatched(b.WATER))
+        await sla.make_due()
+        await sla.drain()
+        rungs = await sla.deadlines.count_overdue()
+        live = await sla.deadlines.count_live()
+        by_shard = Counter[int]()
+        for shard in range(SHARDS):
+            by_shard.update(await sla.deadlines.count_overdue([shard]))
+
+        assert sum(rungs.values()) == sum(number for (_, state), number in live.items() if state == "overdue") > 0
+        assert by_shard == rungs
+        indexed = await sla.pool.fetchval("select pg_get_indexdef('deadline_open'::regclass)")
+        assert "INCLUDE (obligation, state, next_step)" in indexed
+
+
 async def test_what_stands_still_goes_on_to_the_microsecond_and_under_its_successors_name(postgres_url: str) -> None:
     async with process(postgres_url) as sla:
         case = uuid4()

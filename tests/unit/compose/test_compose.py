@@ -1,15 +1,18 @@
 """docker-compose.yml fits the specification, and what it names is what the code names."""
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from jsonschema import Draft7Validator
 
 from deploy.documents.settings import settings_of, variables
 from deploy.local import kafka, postgresql
 from deploy.local.artifacts import LOCK
+from deploy.local.places import PROJECT
 from deploy.local.processes import FOR_INTAKE_ONLY, FOR_PREPARATION_ONLY, PREPARATIONS, SERVICES, STORING, Service
 from services.workbench.settings import WorkbenchSettings
 from shared.contracts.topics import TOPICS
@@ -17,6 +20,8 @@ from shared.runtime.settings import KafkaSettings, ServiceSettings
 from tests.unit.compose.description import COMPOSE, SCHEMA, description, example, interpolated, with_defaults
 
 ENGINES = {kafka.NAME, postgresql.NAME}
+WATCHERS = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
+"""What watches, and the port of its page inside."""
 JOBS = {"migrate": PREPARATIONS[0], "topics": PREPARATIONS[1]}
 NAMES = [service.name for service in SERVICES]
 DOOR = ServiceSettings.model_fields["http_port"].default
@@ -47,8 +52,8 @@ def test_the_schema_would_notice_a_mistake(compose: dict[str, Any]) -> None:
 # --- what runs
 
 
-def test_it_runs_the_engines_the_jobs_and_the_services(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == ENGINES | set(JOBS) | set(NAMES)
+def test_it_runs_the_engines_the_jobs_the_services_and_what_watches_them(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == ENGINES | set(JOBS) | set(NAMES) | set(WATCHERS)
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=NAMES)
@@ -123,7 +128,7 @@ def test_the_migration_gets_the_administrator_and_every_password(compose: dict[s
 
 
 def test_all_reach_the_same_broker_inside(compose: dict[str, Any]) -> None:
-    told = [one["environment"] for name, one in compose["services"].items() if name not in ENGINES | {"migrate"}]
+    told = [one["environment"] for name, one in compose["services"].items() if name in {*NAMES, "topics"}]
     assert {environment["CHUISHAO_KAFKA_BOOTSTRAP"] for environment in told} == {INNER_BOOTSTRAP}
     advertised = compose["services"][kafka.NAME]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
     assert f"PLAINTEXT://{INNER_BOOTSTRAP}" in advertised
@@ -144,7 +149,7 @@ def test_ports_outside_are_the_settings_defaults(compose: dict[str, Any]) -> Non
 def test_no_two_publish_the_same_port(compose: dict[str, Any]) -> None:
     published = [with_defaults(port) for one in compose["services"].values() for port in one.get("ports", ())]
     outside = [port.split(":")[1] for port in published]
-    assert len(outside) == len(set(outside)) == len(SERVICES) + 1
+    assert len(outside) == len(set(outside)) == len(SERVICES) + len(WATCHERS) + 1
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
@@ -199,7 +204,8 @@ def test_a_service_has_time_to_finish(compose: dict[str, Any], name: str) -> Non
 
 
 def test_data_lies_in_declared_volumes(compose: dict[str, Any]) -> None:
-    used = {volume.split(":")[0] for name in ENGINES for volume in compose["services"][name]["volumes"]}
+    volumes = [volume for name in ENGINES | set(WATCHERS) for volume in compose["services"][name]["volumes"]]
+    used = {volume.split(":")[0] for volume in volumes if isinstance(volume, str)}
     assert used == set(compose["volumes"])
 
 
@@ -209,6 +215,54 @@ def test_the_project_may_be_read_but_not_written(compose: dict[str, Any]) -> Non
         assert described["read_only"] is True
         assert [volume["read_only"] for volume in described["volumes"]] == [True]
         assert urlsplit(described["volumes"][0]["target"]).path == "/srv/chuishao/deploy/district"
+
+
+# --- what watches
+
+
+@pytest.mark.parametrize("name", WATCHERS)
+def test_a_watcher_reads_what_exists_and_writes_its_own_volume_alone(compose: dict[str, Any], name: str) -> None:
+    described = compose["services"][name]
+    assert described["read_only"] is True
+    own, *read = described["volumes"]
+    assert own.startswith(f"{name}-data:/")
+    assert read
+    for volume in read:
+        assert volume["read_only"] is True
+        assert (PROJECT / with_defaults(volume["source"])).exists()
+
+
+@pytest.mark.parametrize(("name", "port"), WATCHERS.items())
+def test_a_watcher_is_asked_on_its_own_port_and_nobody_waits_for_it(
+    compose: dict[str, Any], name: str, port: int
+) -> None:
+    described = compose["services"][name]
+    assert with_defaults(described["ports"][0]) == f"127.0.0.1:{port}:{port}"
+    assert f"http://127.0.0.1:{port}/" in described["healthcheck"]["test"][-1]
+    assert [other for other, one in compose["services"].items() if name in one.get("depends_on", {})] == []
+
+
+def test_prometheus_is_told_where_everybody_is_inside(compose: dict[str, Any]) -> None:
+    told = yaml.safe_load((PROJECT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    (job,) = told["scrape_configs"]
+    targets = {one["labels"]["service"]: one["targets"] for one in job["static_configs"]}
+    assert targets == {name: [f"{name}:{DOOR}"] for name in NAMES}
+    (manager,) = told["alerting"]["alertmanagers"]
+    assert manager["static_configs"] == [{"targets": [f"alertmanager:{WATCHERS['alertmanager']}"]}]
+    mounted = {volume["target"] for volume in compose["services"]["prometheus"]["volumes"] if isinstance(volume, dict)}
+    assert {str(Path(rules).parent) for rules in told["rule_files"]} <= mounted
+
+
+def test_grafana_is_told_where_prometheus_and_its_dashboards_are(compose: dict[str, Any]) -> None:
+    provisioning = PROJECT / "deploy/grafana/provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yaml").read_text("utf-8"))["datasources"]
+    assert source["url"] == f"http://prometheus:{WATCHERS['prometheus']}"
+    (provider,) = yaml.safe_load((provisioning / "dashboards/chuishao.yaml").read_text("utf-8"))["providers"]
+    described = compose["services"]["grafana"]
+    mounted = {volume["target"]: volume["source"] for volume in described["volumes"] if isinstance(volume, dict)}
+    dashboards = PROJECT / mounted[provider["options"]["path"]]
+    home = Path(described["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (dashboards / home.name).exists()
 
 
 def test_images_name_no_registry(compose: dict[str, Any]) -> None:

@@ -105,7 +105,7 @@ def test_new_env_fills_every_secret_with_a_key_that_intake_accepts() -> None:
     assert all(values.values())
     assert len(key_bytes(_secret(values["CHUISHAO_REPORTER_KEY"]))) == KEY_BYTES
     made = [value for name, value in values.items() if name.endswith(("_PASSWORD", "_KEY"))]
-    assert len(set(made)) == len(made) == len(STORING) + 3
+    assert len(set(made)) == len(made) == len(STORING) + 4
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", value) for value in made)
 
 

@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from shared.runtime import failpoints
 from shared.runtime.consumer import Consumer, to_input
 from shared.runtime.decision import Fate, FromDeadLetter, FromDoor, FromLog, Input, Outcome
-from shared.runtime.log import Row
+from shared.runtime.log import Head, Row
 from shared.runtime.memory import MemoryTransaction
 from shared.runtime.relay import Ownership, Relay
-from shared.runtime.road import Find, Road
+from shared.runtime.remembered import Mark, Remembered
+from shared.runtime.road import Find, Road, Versioned
 from tests.unit.runtime.simulated import SimulatedStore, State
 from tests.unit.runtime.simulation import Parts
 
@@ -163,6 +165,29 @@ class KeepsGapsToItself(Consumer):
         self.gaps._alarm_seconds = 1e9
 
 
+class TrustsWhatItRemembers(Remembered[State]):
+    """Does not look whether anybody else was there meanwhile."""
+
+    def recall(self, marks: Mapping[int, Mark], case_ids: Collection[UUID]) -> dict[UUID, Versioned[State]]:
+        return super().recall({shard: known.mark for shard, known in self._shards.items()}, case_ids)
+
+
+class LooksAtTheLogAlone(Remembered[State]):
+    """Takes a shard in which nothing was appended for one in which nothing was changed."""
+
+    def marks(self, heads: Mapping[int, Head], progress: Mapping[tuple[str, int], int]) -> dict[int, Mark]:
+        return {shard: (head.sequence,) for shard, head in heads.items()}
+
+
+class KeepsWhatIsOld(Remembered[State]):
+    """Goes on from a shard that others changed as if it had kept up with it."""
+
+    def learn(self, before: Mapping[int, Mark], after: Mapping[int, Mark], states: Any, unknown: Any = ()) -> None:
+        for shard in self._shards.keys() & after.keys():
+            self._shards[shard].mark = before[shard]
+        super().learn(before, after, states, unknown)
+
+
 class CommitsWhatFailed(SimulatedStore):
     """Half of a batch takes effect when the other half cannot."""
 
@@ -193,6 +218,9 @@ MUTATIONS = {
         ("relay", RepublishesOneRow),
         ("consumer", CommitsOnReading),
         ("consumer", KeepsGapsToItself),
+        ("remembered", TrustsWhatItRemembers),
+        ("remembered", LooksAtTheLogAlone),
+        ("remembered", KeepsWhatIsOld),
         ("store", CommitsWhatFailed),
     )
 }

@@ -26,7 +26,7 @@ INTAKE, ROUTER, SLA = "intake", "router", "sla"
 TOPIC = {INTAKE: WHISTLES, ROUTER: CASES, SLA: DEADLINES}
 WRITER = {topic: service for service, topic in TOPIC.items()}
 READS = {INTAKE: (), ROUTER: (WHISTLES, DEADLINES), SLA: (CASES,)}
-WORKERS = {INTAKE: 2, ROUTER: 2, SLA: 1}
+WORKERS = {INTAKE: 2, ROUTER: 2, SLA: 2}
 SHARDS = (0, 1)
 CASE_IDS = (UUID(int=12), UUID(int=24), UUID(int=13))
 KINDS = ("plain", "plain", "double", "refused", "poison", "spoil", "router-poison", "router-spoil", "router-refused")
@@ -167,6 +167,7 @@ class Record:
     offset: int
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    timestamp: int = 0
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from shared.runtime import failpoints
 from shared.runtime.consumer import Consumer, to_input
 from shared.runtime.decision import DoorKey, Fate, FromDeadLetter, FromDoor, Input, Letter, Outcome
 from shared.runtime.relay import Relay, no_projection
+from shared.runtime.remembered import Remembered
 from shared.runtime.road import Road
 from shared.runtime.settings import KafkaSettings
 from tests.unit.runtime.invariants import Broken, check, expect, read
@@ -55,6 +56,7 @@ from tests.unit.runtime.simulated import (
 
 GAP_ALARM_SECONDS = 1.0
 STUCK_ROUNDS = 16
+MOST_REMEMBERED = 2
 MOST_ROUNDS = 2_000
 
 # --- processes ----------------------------------------------------------------------------------------------
@@ -91,6 +93,7 @@ class Parts:
     road: type[Road[State]] = Road
     relay: type[Relay] = Relay
     consumer: type[Consumer] = Consumer
+    remembered: type[Remembered[State]] = Remembered
     store: type[SimulatedStore] = SimulatedStore
 
 
@@ -125,6 +128,7 @@ class Process:
             self.relay,
             world.sleep,
             world.monotonic,
+            world.parts.remembered(READS[service], MOST_REMEMBERED),
         )
         self.consumer: Consumer | None = None
         self.tasks = [Task(self, self.relay.run())]

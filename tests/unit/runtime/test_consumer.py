@@ -23,6 +23,7 @@ class Record:
     headers: Sequence[tuple[str, Any]] = ()
     partition: int = 7
     offset: int = 99
+    timestamp: int = 0
 
 
 # --- to_input

@@ -39,7 +39,7 @@ def test_a_history_without_faults_is_the_plain_chain() -> None:
 
 
 def test_histories_hold_what_they_are_meant_to() -> None:
-    worlds = [run_history(_history(seed)) for seed in range(100)]
+    worlds = [run_history(_history(seed)) for seed in range(150)]
 
     commands = [command for world in worlds for command in world.commands]
     assert sum(bool(world.broker.lost) for world in worlds) >= 5

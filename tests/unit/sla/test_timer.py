@@ -18,6 +18,7 @@ from shared.contracts.vocabulary import Stage, Urgency
 from shared.runtime import failpoints
 from shared.runtime.memory import Away, MemoryTransaction
 from shared.runtime.road import Versioned
+from tests.measured import shown
 from tests.unit.sla import builders as b
 from tests.unit.sla.rig import Rig, Time, case
 
@@ -277,6 +278,31 @@ async def test_facts_not_read_yet_may_say_that_it_was_met_so_it_waits_but_not_fo
     rig.time.advance(seconds=PATIENCE_SECONDS)
     await rig.settle()
     assert rig.said() == ["accept overdue"]
+
+
+# --- what is counted ---
+
+
+async def test_what_is_overdue_is_counted_by_the_rung_it_reached() -> None:
+    rig = await waiting(Rig(), cases=3)
+    assert await rig.deadlines.count_overdue() == {}
+    rig.time.advance(minutes=10)
+    await rig.settle()
+    assert await rig.deadlines.count_overdue() == {0: 3}
+    assert await rig.deadlines.count_overdue([shard_of(case(0))]) == {0: 1}
+    steps = 0
+    while (rungs := await rig.deadlines.count_overdue()) == {0: 3}:
+        rig.time.advance(minutes=1)
+        await rig.settle()
+        assert (steps := steps + 1) < 100_000
+    assert rungs == {1: 3}
+
+
+def test_a_rung_that_nothing_stands_on_any_more_shows_none() -> None:
+    metrics.show_overdue([{0: 2, 1: 1}, {1: 4, 12: 1}])
+    assert shown(metrics.OVERDUE) == {(str(rung),): {0: 2, 1: 5, 9: 1}.get(rung, 0) for rung in range(10)}
+    metrics.show_overdue([{0: 1}])
+    assert shown(metrics.OVERDUE) == {(str(rung),): 1.0 if rung == 0 else 0.0 for rung in range(10)}
 
 
 # --- the clock ---

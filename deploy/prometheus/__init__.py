@@ -1,0 +1,1 @@
+"""What Prometheus watches, and when it calls somebody."""

@@ -1,0 +1,5 @@
+"""feedback, mutated."""
+
+from tests.faults.mutated import run
+
+run("feedback")

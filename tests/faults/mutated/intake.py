@@ -1,0 +1,5 @@
+"""intake, mutated."""
+
+from tests.faults.mutated import run
+
+run("intake")

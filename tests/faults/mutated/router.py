@@ -1,0 +1,5 @@
+"""router, mutated."""
+
+from tests.faults.mutated import run
+
+run("router")

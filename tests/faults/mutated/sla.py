@@ -1,0 +1,5 @@
+"""sla, mutated."""
+
+from tests.faults.mutated import run
+
+run("sla")
