@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from deploy.check.live import opened
-from deploy.check.source import CONSUMERS, LOGS, Source
+from deploy.check.source import CONSUMERS, LOGS, Message, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,11 @@ class Runs:
 async def find_gaps(postgres_url: str, kafka: Mapping[str, Any], services: Iterable[str] = LOGS) -> list[Gap]:
     """What each of these services' topics has lost. Raises what `deploy.check.live.opened` raises."""
     async with opened(postgres_url, kafka) as source:
-        return [gap for service in services for gap in await _gaps_of(source, service)]
+        return [gap for service in services for gap in await gaps_of(source, service)]
 
 
-async def _gaps_of(source: Source, service: str) -> list[Gap]:
+async def gaps_of(source: Source, service: str) -> list[Gap]:
+    """What the topic of one service has lost of its log."""
     topic = LOGS[service].name
     readers = [reader for reader, topics in CONSUMERS.items() if topic in topics]
     progress = {reader: await source.progress(reader) for reader in readers}
@@ -74,8 +77,9 @@ async def _gaps_of(source: Source, service: str) -> list[Gap]:
     partitions = [at for at in source.spans if at[0] == topic]
     async for messages in source.messages(partitions):
         for message in messages:
-            if message.sequence is not None:
-                seen[message.partition].add(message.sequence)
+            sequence = _sequence(message)
+            if sequence is not None:
+                seen[message.partition].add(sequence)
     found = []
     for head in await source.heads(service):
         read = {reader: progress[reader].get((topic, head.shard), 0) for reader in readers}
@@ -86,3 +90,13 @@ async def _gaps_of(source: Source, service: str) -> list[Gap]:
             waiting = tuple(reader for reader, at in read.items() if at < missing[-1][1])
             found.append(Gap(service, topic, head.shard, missing, waiting))
     return found
+
+
+def _sequence(message: Message) -> int | None:
+    """By its header, as our relay sends it; else by the event itself."""
+    if message.sequence is not None or message.value is None:
+        return message.sequence
+    try:
+        return int(orjson.loads(message.value)["sequence"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None

@@ -8,7 +8,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import asyncpg
 import orjson
@@ -95,7 +94,7 @@ async def _make_tables(admin_url: str, parts: Mapping[str, Part]) -> None:
                 );
                 insert into {schema}.head
                 select shard, 0, decode(repeat('00', 32), 'hex'), 0 from generate_series(0, {SHARDS - 1}) as shard;
-                """
+                """  # noqa: S608
             )
     finally:
         await connection.close()
@@ -109,4 +108,3 @@ async def _make_topics(bootstrap: str) -> None:
         await admin.create_topics([NewTopic(topic, SHARDS, 1) for topic in (ORDERS, WORDS)])
     finally:
         await admin.close()
-

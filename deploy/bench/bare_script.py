@@ -131,7 +131,7 @@ def _part(service: str, events: Mapping[str, Sequence[bytes]], state: str, writt
         trigger: Reaction(rows=tuple(made[trigger]), outside=_outside(service, made[trigger])) for trigger in triggers
     }
     timer = _before_the_timer(known) if service == "sla" and doors else None
-    return Part(service, own, reads, state, written.body_bytes, _dealt(reactions, written), timer)
+    return Part(service, own, reads, state, written.body_bytes, dealt(reactions, written), timer)
 
 
 def _outside(service: str, rows: Sequence[tuple[int, bytes]]) -> tuple[tuple[str, bytes], ...]:
@@ -146,7 +146,7 @@ def _before_the_timer(known: Mapping[str, Trigger]) -> Trigger:
     return sorted(trigger for trigger in known.values() if trigger[0] == CASES)[-2]
 
 
-def _dealt(reactions: Mapping[Trigger, Reaction], written: Written) -> dict[Trigger, Reaction]:
+def dealt(reactions: Mapping[Trigger, Reaction], written: Written) -> dict[Trigger, Reaction]:
     """The states saved and the other rows written, dealt out to the messages: those first that make it append."""
     order = sorted(reactions, key=lambda trigger: (not reactions[trigger].rows, trigger))
     saving = max(sum(bool(one.rows) for one in reactions.values()), round(written.states))

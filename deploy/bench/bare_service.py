@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +37,8 @@ REPORT_STEPS = {
 POLL_MS = 200
 ASSIGNMENTS = "assignments."
 STEP = "step"
+
+_OF_A_HEAD = tuple(field.name for field in fields(Head))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,8 @@ class BareService:
         cases = list({one.case_id for one in batch})
         async with self._pool.acquire() as connection, connection.transaction():
             shards = sorted({shard_of(case_id) for case_id in cases})
-            heads = {one["shard"]: Head(**dict(one)) async for one in each(road.lock_heads(connection, shards=shards))}
-            await road.now(connection)
+            locked = [dict(one) async for one in each(road.lock_heads(connection, shards=shards))]
+            heads = {one["shard"]: Head(**{name: one[name] for name in _OF_A_HEAD}) for one in locked}
             logs = list({one.log for one in batch if one.log})
             done = {}
             if logs:
@@ -137,9 +139,7 @@ class BareService:
     ) -> None:
         if saved:
             states = [self._part.state] * len(saved)
-            await road.save_states(
-                connection, case_ids=list(saved), caseseqs=list(saved.values()), states=states
-            )
+            await road.save_states(connection, case_ids=list(saved), caseseqs=list(saved.values()), states=states)
         if rows:
             await self._append(connection, [row for row, _ in rows], heads)
         await self._write_others(connection, batch)
@@ -209,18 +209,23 @@ class BareService:
 
 NOTHING = Reaction()
 _INSERT = """
-insert into item (case_id, number, body) select case_id, number, $3 from unnest($1::uuid[], $2::bigint[]) as new (case_id, number)
+insert into item (case_id, number, body)
+select case_id, number, $3 from unnest($1::uuid[], $2::bigint[]) as new (case_id, number)
 """
 _UPDATE = """
 update item set body = body || ''::bytea from (
     select case_id, number from unnest($1::uuid[], $2::int[]) as wanted (case_id, most),
-    lateral (select number from item where item.case_id = wanted.case_id order by number desc limit wanted.most) as found
+    lateral (
+        select number from item as own where own.case_id = wanted.case_id order by 1 desc limit wanted.most
+    ) as found
 ) as changed where item.case_id = changed.case_id and item.number = changed.number
 """
 _DELETE = """
 delete from item using (
     select case_id, number from unnest($1::uuid[], $2::int[]) as wanted (case_id, most),
-    lateral (select number from item where item.case_id = wanted.case_id order by number limit wanted.most) as found
+    lateral (
+        select number from item as own where own.case_id = wanted.case_id order by 1 limit wanted.most
+    ) as found
 ) as gone where item.case_id = gone.case_id and item.number = gone.number
 """
 

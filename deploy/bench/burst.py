@@ -25,9 +25,10 @@ class Burst:
 
     def paces(self) -> list[dict[str, Any]]:
         """Nothing is waited for between two steps: what one left is the next one's load."""
+        rates = [rate * self.times for rate in self.rates]
         return [
-            {"name": f"{number}: {rate * self.times:g}/s", "seconds": self.seconds, "rate": rate * self.times, "drain": False}
-            for number, rate in enumerate(self.rates, start=1)
+            {"name": f"{number}: {rate:g}/s", "seconds": self.seconds, "rate": rate, "drain": False}
+            for number, rate in enumerate(rates, start=1)
         ]
 
 

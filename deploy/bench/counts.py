@@ -1,7 +1,7 @@
 """What loops leave behind and what they cost: rows, bytes, messages, transactions, processor time, memory."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,7 +191,7 @@ def _memory_mb(process: psutil.Process) -> float:
 
 
 async def _batches(urls: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], float]:
-    found: Counter[tuple[str, str]] = Counter()
+    found: defaultdict[tuple[str, str], float] = defaultdict(float)
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         for service, workers in urls.items():
             if service not in IN_THE_LOOP:

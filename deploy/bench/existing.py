@@ -21,6 +21,8 @@ from shared.runtime.postgres import each
 queries: Any = aiosql.from_path(Path(__file__).with_name("existing.sql"), "asyncpg", mandatory_parameters=False)
 
 AT_ONCE = 20_000
+DUPLICATES = "duplicates"
+"""How far the router has looked through its own log for duplicates stands beside its progress in other logs."""
 OVER = timedelta(days=365)
 """The copies were made evenly over so long: their ids begin with the time, as any case's."""
 SECONDS = 3600.0
@@ -119,18 +121,20 @@ async def _copy_doors(connection: asyncpg.Connection, service: str, first: int, 
 async def _move_heads(connection: asyncpg.Connection, service: str, existing: int, rows: int) -> None:
     """The log ends behind the copies, all of it is published, and whoever reads it has read it."""
     moved = f"{rows} * ({existing} / {SHARDS} + (shard < {existing} % {SHARDS})::integer)"
-    topic = LOGS[service]
     await connection.execute(
         f"update {service}.head set sequence = sequence + {moved}, published = published + {moved}"  # noqa: S608
     )
-    for reader in topic.readers:
-        if reader in IN_THE_LOOP:
-            await connection.execute(
-                f"update {reader}.progress set sequence = sequence + {moved} where log = $1", topic.name  # noqa: S608
-            )
-    if service == "router":
+    topic = LOGS[service]
+    read_on = [(reader, topic.name) for reader in topic.readers if reader in IN_THE_LOOP]
+    for reader, log in [*read_on, *([("router", DUPLICATES)] if service == "router" else [])]:
         await connection.execute(
-            f"update router.progress set sequence = sequence + {moved} where log = 'duplicates'"  # noqa: S608
+            f"""
+            insert into {reader}.progress (log, shard, sequence) select $1, shard, sequence from {service}.head
+            on conflict (log, shard) do update set sequence = excluded.sequence
+            """,  # noqa: S608
+            log,
         )
     if service == "sla":
-        await connection.execute(f"update sla.notice_cursor set sequence = sequence + {moved}")  # noqa: S608
+        await connection.execute(
+            "update sla.notice_cursor set sequence = head.sequence from sla.head where head.shard = notice_cursor.shard"
+        )

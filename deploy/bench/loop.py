@@ -78,13 +78,13 @@ async def measure(folder: Path, asked: Asked, tell: Tell) -> dict[str, Any]:
         if asked.existing:
             await _fill(where, asked, tell)
         ours = await played(where, asked, asked.paces(), tell)
-        bare = await _played_bare(where, asked, ours["script"], tell)
+        bare = await _played_bare(where, asked, ours["script"], tell) if asked.play == "topic" else None
         postgresql = await server(where)
     full, half = (ours["steps"][name] for name in (FULL, HALF))
     return {
         "loops_per_second": full["finished_per_second"],
-        "bare_loops_per_second": bare["finished_per_second"],
-        "ratio": times(full["finished_per_second"], bare["finished_per_second"]),
+        **(_held_against(full, bare) if bare is not None else {}),
+        "requests_per_second": full["requests_per_second"],
         "latency_ms": half["latency_ms"],
         "latency_at_full_ms": full["latency_ms"],
         "half_load": {"per_second": half["rate"], "finished_per_second": half["finished_per_second"]},
@@ -93,12 +93,20 @@ async def measure(folder: Path, asked: Asked, tell: Tell) -> dict[str, Any]:
         **{name: full[name] for name in ("cpu_seconds", "cpu_ms_per_loop", "memory_mb", "batches")},
         **ours["per_loop"],
         "doors_ms": ours["doors_ms"],
-        "bare": bare,
         "steps": ours["steps"],
         "asked": asdict(asked),
         "services": {name: (1 if name in asked.beside else asked.workers) for name in asked.services},
         "machine": on | {"load_after": load()},
         "versions": versions() | {"postgresql": postgresql},
+    }
+
+
+def _held_against(ours: Mapping[str, Any], bare: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "bare_loops_per_second": bare["finished_per_second"],
+        "ratio": times(ours["finished_per_second"], bare["finished_per_second"]),
+        "cpu_times_bare": times(ours["cpu_ms_per_loop"].get("all"), bare["cpu_ms_per_loop"].get("all")),
+        "bare": bare,
     }
 
 
@@ -129,15 +137,19 @@ async def played(where: Stage, asked: Asked, paces: Sequence[Mapping[str, Any]],
     for step in found.pop("steps"):
         begun, ended = efforts[step["name"]]
         steps[step["name"]] = step | spent(begun, ended, step["finished"])
-    return found | checked | {
-        "steps": steps,
-        "per_loop": per_loop(before, after, max(1, found["finished"])),
-        "script": await script(where.addresses.postgres_admin_url, before, after, max(1, found["finished"])),
-        "lost": found["started"] - found["finished"],
-        "errors": sum(found["errors"].values()),
-        "said": found["errors"],
-        "incomplete": await _incomplete(where),
-    }
+    return (
+        found
+        | checked
+        | {
+            "steps": steps,
+            "per_loop": per_loop(before, after, max(1, found["finished"])),
+            "script": await script(where.addresses.postgres_admin_url, before, after, max(1, found["finished"])),
+            "lost": found["started"] - found["finished"],
+            "errors": sum(found["errors"].values()),
+            "said": found["errors"],
+            "incomplete": await _incomplete(where),
+        }
+    )
 
 
 async def _checked(where: Stage, ledger: Path) -> dict[str, Any]:
@@ -157,7 +169,8 @@ async def _played_bare(where: Stage, asked: Asked, parts: Mapping[str, Part], te
     begun, ended = efforts[step["name"]]
     used = spent(begun, ended, step["finished"])
     used.pop("batches")
-    return step | used | {"script": script_per_loop(parts), "lost": found["started"] - found["finished"]}
+    bare: dict[str, Any] = step | used
+    return bare | {"script": script_per_loop(parts), "lost": found["started"] - found["finished"]}
 
 
 def _spec(where: Stage, play: str, paces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

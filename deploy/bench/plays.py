@@ -18,12 +18,15 @@ from uuid_utils import uuid7
 
 from deploy.bench.load import MILLISECONDS, Watch
 from shared.contracts import facts as f
-from shared.contracts.topics import CASES, FEEDBACK, HOTLINE_REPLIES, SHARDS, assignments_topic, reports_topic
+from shared.contracts.topics import CASES, HOTLINE_REPLIES, SHARDS, assignments_topic, reports_topic
 
 AT_ONCE = 64
 """Single requests under way at a time."""
 ROWS_AT_ONCE = 500
 """Call-backs in one push; the door takes 1,000."""
+CALL_BACK_SECONDS = 0.05
+"""So often call-backs are pushed: each push what has been handled since the last."""
+AGAIN_SECONDS = 0.3
 PATIENCE_SECONDS = 30.0
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.02, 0.5
 NOT_YET = frozenset({404, 409, 429, 502, 503, 504})
@@ -201,7 +204,7 @@ class ByTopic(Play):
         super().__init__(spec, watch, http, producer, ledger)
         self.unit_of: dict[bytes, str] = {}
         self.refs: dict[bytes, str] = {}
-        self._to_call_back: list[bytes] = []
+        self._to_call_back: dict[bytes, float] = {}
         self._answered: set[bytes] = set()
 
     def topics(self) -> dict[str, int]:
@@ -240,7 +243,7 @@ class ByTopic(Play):
         elif stage == PROGRESSED:
             self._report(case, f.ReportDone.NAME, _DONE)
         elif stage == HANDLED:
-            self._to_call_back.append(case)
+            self._to_call_back[case] = 0.0
         elif stage == ARCHIVED:
             self._ends(case)
 
@@ -262,14 +265,17 @@ class ByTopic(Play):
         return [self._call_back_all()]
 
     async def _call_back_all(self) -> None:
-        """Calls back whatever has been handled."""
+        """Calls back whatever has been handled; what feedback does not know of yet, once more a little later."""
         while True:
-            rows, self._to_call_back = self._to_call_back[:ROWS_AT_ONCE], self._to_call_back[ROWS_AT_ONCE:]
-            if rows:
-                await self._call_back(rows)
-            await asyncio.sleep(0.005 if self._to_call_back else 0.02)
+            now = time.monotonic()
+            due = [case for case, at in self._to_call_back.items() if at <= now][:ROWS_AT_ONCE]
+            if due:
+                await self._call_back(due)
+            await asyncio.sleep(CALL_BACK_SECONDS)
 
     async def _call_back(self, cases: Sequence[bytes]) -> None:
+        for case in cases:
+            del self._to_call_back[case]
         rows = [{"orderNum": self.refs.get(case, "?"), **CALLED_BACK} for case in cases]
         told = await self.http.post("callbacks", "feedback", "/hotline/callbacks", self.hotline, rows)
         for row in told["rows"] if told else ():
@@ -278,7 +284,7 @@ class ByTopic(Play):
                 self.spawn(self._judge(case))
             elif row["code"] in NOT_KNOWN_YET:
                 self.watch.retries["callbacks"] += 1
-                self._to_call_back.append(case)
+                self._to_call_back[case] = time.monotonic() + AGAIN_SECONDS
             else:
                 self.watch.errors[f"call-back {row['became']}: {row['code']}"] += 1
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
+import orjson
+
 from deploy.check import units
 from deploy.check.chain import Chain, missing
 from deploy.check.life import Life
@@ -159,9 +161,20 @@ class ShardWalk:
             return
         if envelope.time < self._bounds.kept_since:
             self.contents.old = row.sequence
+        if isinstance(envelope.fact, f.LogRedacted):
+            self._note_left(row, envelope.fact)
+            return
         note = self._note.get(self._service)
         if note is not None:
             note(row, envelope)
+
+    def _note_left(self, row: LogRow, fact: f.LogRedacted) -> None:
+        """An event without its words: as far as others are held against it, it stands where it stood."""
+        left, stood = decode(orjson.dumps(fact.event)), row._replace(sequence=fact.redacted)
+        if self._service == "router":
+            self._note_what_follows(stood, left)
+        elif (note := self._note.get(self._service)) is not None:
+            note(stood, left)
 
     # --- what each service states
 
@@ -193,11 +206,17 @@ class ShardWalk:
             self._report.I2.violate(self._of(row, f"{fact.NAME} → {fact.stage.value} may not follow {before}"))
         case.stage, case.known = fact.stage, True
         if isinstance(fact, f.CaseOpened):
-            self._scratch.put(Opened(row.case_id.bytes, fact.number, row.shard, row.sequence))
             case.life = Life(fact.stage, fact.matter.whistle_blower, envelope.time)
         elif case.life is not None:
             for invariant, why in case.life.take(fact, envelope.time):
                 self._report.findings[invariant].violate(self._of(row, why))
+        self._note_what_follows(row, envelope)
+
+    def _note_what_follows(self, row: LogRow, envelope: Envelope) -> None:
+        """What others must say, or may, because the router stated this."""
+        fact = envelope.fact
+        if isinstance(fact, f.CaseOpened):
+            self._scratch.put(Opened(row.case_id.bytes, fact.number, row.shard, row.sequence))
         if isinstance(fact, f.CaseHandedOver):
             self._scratch.put(Succeeded(row.case_id.bytes, fact.before, fact.unit))
         if isinstance(fact, f.CaseDispatched | f.CaseReworkOrdered):
@@ -206,6 +225,8 @@ class ShardWalk:
         if isinstance(fact, f.CaseTimed) and envelope.cause is not None:
             self._scratch.put(Passed(UUID(envelope.cause).bytes, row.case_id.bytes, row.shard, row.sequence))
         owed = row.sequence <= self._bounds.published
+        if not isinstance(fact, f.CaseFact):
+            return
         for expected in units.expected(envelope, fact, row.shard, row.sequence, owed):
             self._scratch.put(expected)
 

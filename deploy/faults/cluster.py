@@ -17,7 +17,6 @@ from rich.console import Console
 from deploy.faults.ground import Ground
 from deploy.local import artifacts, kafka, ports, records
 from deploy.local.errors import StackError
-from deploy.local.files import write_private
 from deploy.local.launch import Program
 from deploy.local.places import PROJECT
 
@@ -176,7 +175,8 @@ class Cluster:
 
     def _described(self, topic: str | None = None) -> Any:
         """The cluster's metadata; None where nobody answers."""
-        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "error_cb": lambda _: None})
+        options: dict[str, Any] = {"bootstrap.servers": self.bootstrap, "log_level": 0, "error_cb": lambda _: None}
+        client = AdminClient(options)
         try:
             return client.list_topics(topic=topic, timeout=ASKED_SECONDS)
         except Exception:  # noqa: BLE001 - whatever it is, nobody answers

@@ -1,6 +1,7 @@
 """`chuishao faults`: break it on purpose, and ask the independent checker whether anything was lost."""
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,6 +86,7 @@ def run(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--kinds") from None
     console.quiet = as_json
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it wants the stack ended, too
     seed = seed if seed is not None else int(time.time())
     began = datetime.now(UTC)
     numbers = [only_round] if only_round is not None else list(range(1, rounds + 1))

@@ -82,8 +82,8 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of fault. `weight` = how often it is drawn, beside the others. `impossible` says why it cannot be done
-    on this ground (`zh · en`), empty where it can."""
+    """One kind of fault. `weight` = how often it is drawn, beside the others; 0 = once a round. `impossible` says
+    why it cannot be done on this ground (`zh · en`), empty where it can."""
 
     name: str
     zh: str

@@ -41,10 +41,14 @@ class Bag:
 
 
 def plan(kinds: Sequence[Kind], seed: int, round_: int) -> Iterator[Planned]:
-    """Without end: every kind once, then each as often as it weighs; of a kind, no variant twice before all came."""
+    """Without end: every kind once, then each as often as it weighs; of a kind, no variant twice before all came.
+
+    Where none weighs anything, all weigh the same.
+    """
     chance = random.Random(f"{seed}/{round_}")  # noqa: S311
     once = Bag(range(len(kinds)), chance)
-    weighed = Bag([place for place, kind in enumerate(kinds) for _ in range(kind.weight)], chance)
+    weights = [place for place, kind in enumerate(kinds) for _ in range(kind.weight)]
+    weighed = Bag(weights or range(len(kinds)), chance)
     variants = [Bag(range(len(kind.variants)), chance) for kind in kinds]
     for number in count(1):
         place = once.draw() if number <= len(kinds) else weighed.draw()

@@ -86,8 +86,8 @@ def _show(service: str, found: Compared) -> None:
         console.print(f"  {found.older:,} 案以旧版格式保存，内容相同 the same, in an older release's form")
     if found.unsettled:
         console.print(
-            f"  {found.unsettled:,} 条已结束的时限：日志未载明按新旧哪一版本计算 ended deadlines of which the logs do not tell "
-            "by which of two versions they were reckoned"
+            f"  {found.unsettled:,} 条已结束的时限，日志未载明按哪一版本计算 ended deadlines, "
+            "of which the logs do not tell by which of two versions they were reckoned"
         )
     for difference in found.differences[:MOST_NAMED]:
         console.print(f"  {difference}", style="red", markup=False)

@@ -48,7 +48,8 @@ Rebuild = Callable[[History], Iterator[Versioned[Any]]]
 @dataclass(slots=True)
 class Compared:
     """`rows`: by table, how many were made anew. `redacted`: cases in which words were forgotten, compared without
-    any. `unsettled`: ended deadlines of which the logs do not tell by which of two versions they were. `unknown`: cases that could not be made anew, and why."""
+    any. `older`: states in an older release's form. `unsettled`: ended deadlines of which the logs do not tell by
+    which of two versions they were. `unknown`: cases that could not be made anew, and why."""
 
     cases: int = 0
     rows: dict[str, int] = field(default_factory=dict)

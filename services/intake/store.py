@@ -13,7 +13,7 @@ import asyncpg
 from services.intake.domain.whistle import Whistle
 from services.intake.ids import case_number
 from shared.contracts.vocabulary import Source
-from shared.runtime.postgres import JsonStates, PostgresTransaction, each, is_transient
+from shared.runtime.postgres import STORE_FAULTS, JsonStates, PostgresTransaction, each, is_transient
 from shared.runtime.problems import unavailable
 from shared.runtime.road import Versioned
 
@@ -84,7 +84,7 @@ class PostgresRecords:
         try:
             async with self._pool.acquire(timeout=4) as connection:
                 yield connection
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except STORE_FAULTS as error:
             if is_transient(error):
                 raise unavailable() from error
             raise

@@ -43,7 +43,7 @@ MOST_NEIGHBOURS = 200
 MOST_KEPT = 4_000
 """Cases kept ready for comparison, some 10 kB each."""
 LOOK_SECONDS = 1.0
-SHARE_FOR_THE_ROAD = 3.0
+SHARE_FOR_THE_ROAD = 9.0
 """A round is followed by a rest so many times as long: comparing must not slow down what matters more."""
 
 

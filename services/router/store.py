@@ -1,6 +1,9 @@
 """The router's states in PostgreSQL, and what its lists and statistics read."""
 
-from collections.abc import Collection, Mapping
+import asyncio
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from shared.runtime.road import Versioned
 queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
 
 CLOSED_STAGES = (Stage.DECLINED, Stage.WITHDRAWN, Stage.CLOSED, Stage.ARCHIVED)
+RESTS_FOR = 19
+"""Counting is at rest for so many times as long as it took."""
 WRITTEN_OFF = (Stage.WITHDRAWN, Stage.CLOSED, Stage.ARCHIVED)
 """Stages in which a ledger's entry is written off."""
 
@@ -59,8 +64,12 @@ class CaseStates:
 class PostgresCases:
     """The door's `Cases` over the service's own schema."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
+        self._monotonic = monotonic
+        self._counting = asyncio.Lock()
+        self._counted: dict[str, Any] = {}
+        self._count_again_at = -math.inf
 
     async def find(self, named: str) -> Case | None:
         async with self._pool.acquire(timeout=5) as connection:
@@ -100,6 +109,16 @@ class PostgresCases:
             return [Case.model_validate_json(record["state"]) async for record in each(found)]
 
     async def statistics(self) -> dict[str, Any]:
+        """Counted anew once it has rested: however many ask, at most a twentieth of the time is spent counting."""
+        async with self._counting:
+            begun = self._monotonic()
+            if begun >= self._count_again_at:
+                self._counted = await self._count()
+                ended = self._monotonic()
+                self._count_again_at = ended + RESTS_FOR * (ended - begun)
+            return self._counted
+
+    async def _count(self) -> dict[str, Any]:
         async with self._pool.acquire(timeout=5) as connection:
             stages = [record async for record in each(queries.count_by_stage(connection))]
             levels = [record async for record in each(queries.count_by_level(connection))]

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 from uuid_utils import uuid7
 
@@ -19,7 +18,7 @@ from shared.contracts.topics import shard_of
 from shared.contracts.units import UnitTree
 from shared.runtime.decision import FromTimer, Input
 from shared.runtime.district import UNITS, Setup
-from shared.runtime.postgres import each
+from shared.runtime.postgres import STORE_FAULTS, each
 from shared.runtime.running import Running
 
 logger = structlog.get_logger(__name__)
@@ -88,7 +87,7 @@ async def _keep(sweep: Sweep, running: Running[Case]) -> None:
         done = 0
         try:
             done = await sweep(running)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except STORE_FAULTS as error:
             logger.warning("a sweep could not look; it will again", error=repr(error))
         if done < MOST_AT_ONCE:
             await asyncio.sleep(LOOK_SECONDS)

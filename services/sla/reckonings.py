@@ -28,7 +28,7 @@ from shared.contracts.topics import SHARDS
 from shared.contracts.vocabulary import ActorKind, LimitCause
 from shared.runtime.decision import FromTimer, Input
 from shared.runtime.district import Setup
-from shared.runtime.postgres import PostgresTransaction, each
+from shared.runtime.postgres import STORE_FAULTS, PostgresTransaction, each
 from shared.runtime.postgres import queries as runtime_queries
 from shared.runtime.road import OUR_OWN
 from shared.runtime.running import Running
@@ -160,7 +160,7 @@ async def reckon_what_was_asked(setup: Setup, given: Callable[[], Rules], runnin
             more = await sweep.turn()
             if not more:
                 await sweep.ask_by_itself()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except STORE_FAULTS as error:
             logger.warning("a reckoning could not go on; it will again", error=repr(error))
         if not more:
             await asyncio.sleep(LOOK_SECONDS)

@@ -125,6 +125,9 @@ class Feed:
         if isinstance(envelope.fact, f.SurgeFact):
             return self._take_surge(envelope)
         fact = envelope.fact
+        if isinstance(fact, f.LogRedacted):
+            self._forget(envelope.subject)
+            return True
         about = self._remember(envelope.subject, fact)
         step = _entered(fact)
         if step is not None:
@@ -134,6 +137,12 @@ class Feed:
             self._add(envelope, about)
         self.taken.set()
         return True
+
+    def _forget(self, case_id: UUID) -> None:
+        """依法删除: what the case was about is shown no more."""
+        self._cases.pop(case_id, None)
+        self._items = deque((item for item in self._items if item.case_id != case_id), maxlen=MOST_KEPT)
+        self.taken.set()
 
     def _take_surge(self, envelope: Envelope) -> bool:
         """News, and no case's: it belongs to no log, and is told again where the live statistics were made anew."""

@@ -301,6 +301,7 @@ WORDS: dict[type[f.Fact], Callable[[Any, Speech], Phrase]] = {
     ),
     f.CaseCorrected: lambda fact, say: Phrase("fact.case.corrected", fields=say.join(map(say.field, fact.changed))),
     f.CaseCommented: lambda fact, say: Phrase("fact.case.commented", unit=say.actor(fact.actor)),
+    f.LogRedacted: lambda fact, _say: Phrase("fact.log.redacted", reason=fact.reason, basis=fact.basis),
     f.CaseWithdrawn: _withdrawn,
     f.CaseDuplicateFound: _duplicate_found,
     f.CaseMerged: lambda fact, _say: Phrase("fact.case.merged", number=fact.into_number),

@@ -41,7 +41,8 @@ def _without(value: object) -> object:
         case BaseModel():
             return value if isinstance(value, OUR_OWN) else _model(value)
         case tuple():
-            return tuple(_without(one) for one in value)
+            after = tuple(_without(one) for one in value)
+            return after if type(value) is tuple and after != value else value
         case dict():
             return {name: _without(one) for name, one in value.items()}
         case _:
@@ -64,7 +65,7 @@ def _forgotten(value: object) -> object:
             return FORGOTTEN if value else value
         case float():
             return None
-        case tuple():
+        case tuple() if type(value) is tuple:
             return ()
         case Mapping():
             return {name: _forgotten(one) for name, one in value.items()}

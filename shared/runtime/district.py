@@ -19,7 +19,7 @@ import structlog
 from shared.contracts import units_json
 from shared.contracts.units import UnitTree
 from shared.runtime import failpoints, metrics
-from shared.runtime.postgres import PostgresTransaction, each
+from shared.runtime.postgres import STORE_FAULTS, PostgresTransaction, each
 from shared.runtime.road import States, Versioned
 
 logger = structlog.get_logger(__name__)
@@ -130,7 +130,7 @@ class Setup:
             try:
                 async with pool.acquire(timeout=5) as connection:
                     await self.refresh(connection)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except STORE_FAULTS as error:
                 logger.warning("the set-up could not be looked at", error=repr(error))
             await asyncio.sleep(LOOK_SECONDS)
 

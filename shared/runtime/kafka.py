@@ -136,6 +136,8 @@ class KafkaPublisher:
                     enable_idempotence=True,
                     acks="all",
                     linger_ms=0,
+                    # A partition has one batch under way at a time: what is published at once should fit in one.
+                    max_batch_size=MAXIMUM_BYTES,
                     max_request_size=4 * MAXIMUM_BYTES,
                     request_timeout_ms=10_000,
                 )

@@ -30,6 +30,10 @@ SESSION_SILENCE_SECONDS = 5
 TRANSACTION_SILENCE_SECONDS = 15
 """A transaction that says nothing for so long is broken off: a frozen process must not keep the heads locked."""
 
+STORE_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What using the database may raise that is not a bug of the caller's: `is_transient` says whether it passes. A session
+that ends in the middle of a transaction shows as an `InternalClientError`, which is none of the others."""
+
 _TRANSIENT = (
     OSError,
     TimeoutError,
@@ -120,11 +124,10 @@ class PostgresTransaction:
         return self._now
 
     async def lock_heads(self, shards: Collection[int]) -> dict[int, Head]:
-        heads = [
-            Head(**dict(record)) async for record in each(queries.lock_heads(self.connection, shards=list(shards)))
-        ]
-        self._now = await queries.now(self.connection)
-        return {head.shard: head for head in heads}
+        locked = [dict(record) async for record in each(queries.lock_heads(self.connection, shards=list(shards)))]
+        times = [record.pop("locked_at") for record in locked]
+        self._now = max(times) if times else await queries.now(self.connection)
+        return {record["shard"]: Head(**record) for record in locked}
 
     async def progress(self, logs: Collection[str]) -> dict[tuple[str, int], int]:
         found = each(queries.progress(self.connection, logs=list(logs)))

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from shared.contracts.envelope import holds_nul
 from shared.runtime.decision import Refusal
-from shared.runtime.postgres import is_transient
+from shared.runtime.postgres import STORE_FAULTS, is_transient
 
 MEDIA_TYPE = "application/problem+json"
 MAXIMUM_BODY = 4 * 1024 * 1024
@@ -93,7 +93,7 @@ def install(app: FastAPI) -> None:
         refused = unavailable()
         return problem(refused.refusal, refused.headers)
 
-    for kind in (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError):
+    for kind in (*STORE_FAULTS, KafkaError):
         app.add_exception_handler(kind, engine_away)
 
     @app.exception_handler(Exception)

@@ -1,7 +1,21 @@
 """All kinds of faults, by family."""
 
 from deploy.faults.kind import Kind
-from deploy.faults.kinds import broker, clock, database, killing, knocking, letters, lost, messages, nodes, postgres, workers
+from deploy.faults.kinds import (
+    broker,
+    clock,
+    database,
+    disk,
+    killing,
+    knocking,
+    letters,
+    lost,
+    messages,
+    mixed,
+    nodes,
+    postgres,
+    workers,
+)
 
 KINDS: tuple[Kind, ...] = (
     *killing.KINDS,
@@ -15,6 +29,8 @@ KINDS: tuple[Kind, ...] = (
     *lost.KINDS,
     *clock.KINDS,
     *nodes.KINDS,
+    *disk.KINDS,
+    *mixed.KINDS,
 )
 
 

@@ -108,11 +108,11 @@ async def _run_ahead(service: str, ground: Ground, injection: Injection) -> None
     topic = LOG_OF[service]
     victim = await ground.main(service, listening=True)
     async with ground.producing() as producer, ground.postgres() as connection:
-        ends = await _ends(ground, topic)
+        ends = await ends_of(ground, topic)
         await ground.failpoints.arm(victim.pid, HELD_UP)
         try:
             await happened(victim.stands_still, REACHED_WITHIN_SECONDS, f"{service} stands still before publishing")
-            rows = await _not_on_the_topic(ground, connection, service, ends)
+            rows = await not_on_the_topic(ground, connection, service, ends)
             for row in reversed(rows):
                 sequence = str(row.sequence).encode()
                 await producer.send(
@@ -130,7 +130,7 @@ async def _run_ahead(service: str, ground: Ground, injection: Injection) -> None
     await ground.ready(service)
 
 
-async def _ends(ground: Ground, topic: str) -> Mapping[Any, int]:
+async def ends_of(ground: Ground, topic: str) -> Mapping[Any, int]:
     consumer = AIOKafkaConsumer(bootstrap_servers=ground.kafka.bootstrap)
     await consumer.start()
     try:
@@ -140,7 +140,7 @@ async def _ends(ground: Ground, topic: str) -> Mapping[Any, int]:
         await consumer.stop()
 
 
-async def _not_on_the_topic(ground: Ground, connection: Any, service: str, ends: Mapping[Any, int]) -> list[_Row]:
+async def not_on_the_topic(ground: Ground, connection: Any, service: str, ends: Mapping[Any, int]) -> list[_Row]:
     """Rows after the last sequence that the topic has, at most some; two of a shard, else nothing is swapped."""
     consumer = AIOKafkaConsumer(bootstrap_servers=ground.kafka.bootstrap, auto_offset_reset="earliest")
     await consumer.start()

@@ -29,7 +29,7 @@ async def _postmaster_struck(signal_: signal.Signals, ground: Ground, injection:
         pid = ground.stack.kill(postgresql.NAME, signal_)
         await happened(lambda: has_ended(pid), ENDS_WITHIN_SECONDS, "the server ends")
         injection.happened(f"postgresql ({pid}) ended by {signal_.name}")
-        await _serves_again(ground)
+        await serves_again(ground)
     await _recovered(ground, injection, answers)
 
 
@@ -48,7 +48,7 @@ async def _backend_killed(ground: Ground, injection: Injection) -> None:
             os.kill(pid, signal.SIGKILL)
             await happened(connection.is_closed, ENDS_WITHIN_SECONDS, "the server ends every session")
         injection.happened(f"a session ({pid}) was killed, and the server recovered")
-        await _serves_again(ground)
+        await serves_again(ground)
     await _recovered(ground, injection, answers)
 
 
@@ -66,7 +66,7 @@ async def _away(ground: Ground, injection: Injection) -> None:
                 injection.breaks("I1", f"{answers.acknowledged - taken} whistles acknowledged without a database")
         finally:
             await asyncio.to_thread(ground.stack.start_one, postgresql.NAME)
-        await _serves_again(ground)
+        await serves_again(ground)
     await _recovered(ground, injection, answers)
 
 
@@ -86,7 +86,7 @@ async def _all_dropped(ground: Ground, injection: Injection) -> None:
     await _recovered(ground, injection, answers)
 
 
-async def _serves_again(ground: Ground) -> None:
+async def serves_again(ground: Ground) -> None:
     await healed(lambda: _serves(ground), BACK_WITHIN_SECONDS, "the server takes connections")
 
 

@@ -160,6 +160,9 @@ class Tally(Value):
     reopened: int = 0
 
 
+_NOTHING = Tally()
+
+
 class Review(Value):
     """Everything known about the verdict on one case.
 
@@ -192,6 +195,8 @@ class Review(Value):
     @property
     def waiting(self) -> tuple[Waiting, ...]:
         """What is still awaited from people. Kept with the state for the lists."""
+        if not self.rounds and not self.samples:
+            return ()
         present = self.round if self.round is not None and self.round.open else None
         awaited = {
             Waiting.CHECK: present is not None and present.check is None,
@@ -287,6 +292,8 @@ class Review(Value):
 
 def tally(rounds: tuple[Round, ...]) -> Tally:
     """Count and add up these rounds."""
+    if not rounds:
+        return _NOTHING
     ratings = [rating for each in rounds for rating in each.ratings]
     answers = [each.answer for each in rounds if each.answer is not None]
     checks = [each.check for each in rounds if each.check is not None]

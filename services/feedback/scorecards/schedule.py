@@ -25,7 +25,7 @@ from shared.contracts.facts import Actor
 from shared.contracts.vocabulary import ActorKind
 from shared.runtime.consumer import is_behind
 from shared.runtime.district import NothingInForce
-from shared.runtime.postgres import each
+from shared.runtime.postgres import STORE_FAULTS, each
 from shared.runtime.postgres import queries as runtime_queries
 from shared.runtime.problems import Refused
 from shared.runtime.running import Running
@@ -58,7 +58,7 @@ class Schedule:
                 await self.look(running.pool, is_behind(running.consumer))
             except NothingInForce:
                 logger.info("nothing in force yet to measure by")
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except STORE_FAULTS as error:
                 logger.warning("the scorecards could not be looked at; they will be again", error=repr(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)

@@ -1,7 +1,11 @@
 -- name: lock_heads
--- Lock these shards' heads until the transaction ends, in shard order so that no two can deadlock.
-select shard, sequence, hash, published, saves from head
-where shard = any(:shards::smallint[]) order by shard for update;
+-- Lock these shards' heads until the transaction ends, in shard order so that no two can deadlock; with the time at which
+-- each was locked: the last is that of all.
+select locked.*, clock_timestamp() as locked_at
+from (
+    select shard, sequence, hash, published, saves from head
+    where shard = any(:shards::smallint[]) order by shard for update
+) as locked;
 
 -- name: now$
 -- The database's clock, the only one that decides.

@@ -173,6 +173,18 @@ async def test_lists_are_the_twins(twins: Twins, unit: str | None) -> None:
             assert [case.number for case in real] == [case.number for case in twin]
 
 
+async def test_statistics_rest_for_as_long_as_they_are_dear(twins: Twins) -> None:
+    """Counting took a second: for 19 more the same answer is given."""
+    clock = iter([0.0, 1.0, 19.0, 20.0, 21.0])
+    cases = PostgresCases(twins.real._pool, lambda: next(clock))
+
+    first, before_it_is_time, after = [await cases.statistics() for _ in range(3)]
+
+    assert before_it_is_time is first
+    assert after is not first
+    assert after == first
+
+
 async def test_statistics(twins: Twins) -> None:
     counted = await twins.real.statistics()
     expected = await twins.twin.statistics()

@@ -12,7 +12,7 @@ from services.router.domain.case import Case
 from services.sla.domain.clock_state import ClockState
 from shared.contracts.facts import FACTS, Fact
 from shared.contracts.words import FORGOTTEN, OUR_OWN, WORDS, without_words
-from tests.unit.feedback.histories import handled, opened, rated
+from tests.unit.feedback.histories import closed, handled, opened
 from tests.unit.sla import builders as b
 
 NOT_WORDS = {
@@ -55,7 +55,7 @@ def test_every_text_is_forgotten_or_known_to_be_nobodys_words(model: type[BaseMo
     assert unknown == [], "put it into WORDS, or say here why it is nobody's words"
 
 
-FACTS_WITH_WORDS: list[Fact] = [opened(), handled(), rated(), b.opened(), b.dispatched("util-water")]
+FACTS_WITH_WORDS: list[Fact] = [opened(), handled(), closed(), b.opened(), b.dispatched("util-water")]
 
 
 @pytest.mark.parametrize("fact", FACTS_WITH_WORDS, ids=lambda one: one.NAME)

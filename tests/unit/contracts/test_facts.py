@@ -18,6 +18,7 @@ SUBJECTS: dict[str, type[Fact]] = {
     "assignment": AssignmentFact,
     "hotline": HotlineFact,
     "surge": SurgeFact,
+    "log": Fact,
 }
 
 

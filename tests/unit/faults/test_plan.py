@@ -98,3 +98,16 @@ def test_nobody_is_passed_over_for_ever() -> None:
     chosen = queue.next_beside([])
     assert chosen is not None
     assert chosen.number == 0
+
+
+def test_kinds_that_weigh_nothing_come_once_a_round_or_by_turns_where_they_are_alone() -> None:
+    heavy, light = (
+        Kind(name, "", "", (), (Variant("only", nothing),), weight) for name, weight in (("a", 0), ("b", 2))
+    )
+
+    assert Counter(planned.kind.name for planned in islice(plan([heavy, light], 1, 1), 20)) == {"a": 1, "b": 19}
+    assert Counter(planned.kind.name for planned in islice(plan([heavy], 1, 1), 20)) == {"a": 20}
+
+
+async def nothing(_ground: object, _injection: Injection) -> None:
+    pass

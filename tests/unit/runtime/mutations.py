@@ -1,16 +1,18 @@
 """Broken parts, one for each thing that makes the road exact. The simulation must catch every one of them."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from aiokafka.errors import KafkaError
+
 from shared.runtime import failpoints
 from shared.runtime.consumer import Consumer, to_input
 from shared.runtime.decision import Fate, FromDeadLetter, FromDoor, FromLog, Input, Outcome
-from shared.runtime.log import Head, Row
-from shared.runtime.memory import MemoryTransaction
+from shared.runtime.log import Row
+from shared.runtime.memory import MemoryTransaction, Tables, Taken
 from shared.runtime.relay import Ownership, Relay
 from shared.runtime.remembered import Mark, Remembered
 from shared.runtime.road import Find, Road, Versioned
@@ -64,6 +66,16 @@ class MovesProgressFirst(Road[State]):
         return outcomes
 
 
+class PublishesBeforeCommit(Road[State]):
+    """Its rows are on the topic before they are in the log."""
+
+    async def _save(self, transaction: Any, batch: Any) -> None:
+        await super()._save(transaction, batch)
+        relay: Any = self._outlet
+        with suppress(OSError, KafkaError):  # the relay publishes them later, as ever
+            await relay._publisher.publish([message for row in batch.rows for message in relay._messages(row)])
+
+
 class ForgetsTheDoor(Road[State]):
     """Remembers no request."""
 
@@ -97,12 +109,13 @@ class CountsEveryBatchAnew(Road[State]):
 
 
 class AdvancesBeforePublishing(Relay):
-    """The position moves when the rows are read."""
+    """The position moves when the rows are read, and the store is told so."""
 
     async def _next_rows(self, shard: int) -> list[Row]:
         rows = await super()._next_rows(shard)
         if rows:
             self._position[shard] = rows[-1].sequence
+            await self._mark()
         return rows
 
 
@@ -172,13 +185,6 @@ class TrustsWhatItRemembers(Remembered[State]):
         return super().recall({shard: known.mark for shard, known in self._shards.items()}, case_ids)
 
 
-class LooksAtTheLogAlone(Remembered[State]):
-    """Takes a shard in which nothing was appended for one in which nothing was changed."""
-
-    def marks(self, heads: Mapping[int, Head], progress: Mapping[tuple[str, int], int]) -> dict[int, Mark]:
-        return {shard: (head.sequence,) for shard, head in heads.items()}
-
-
 class KeepsWhatIsOld(Remembered[State]):
     """Goes on from a shard that others changed as if it had kept up with it."""
 
@@ -186,6 +192,34 @@ class KeepsWhatIsOld(Remembered[State]):
         for shard in self._shards.keys() & after.keys():
             self._shards[shard].mark = before[shard]
         super().learn(before, after, states, unknown)
+
+
+class AppendsWithoutTheLock(SimulatedStore):
+    """Transactions do not wait for each other: what one writes follows from heads that another may have moved."""
+
+    def __init__(self, world: Any) -> None:
+        super().__init__(world)
+        self._lock: Any = nullcontext()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[MemoryTransaction]:
+        async with super().transaction() as transaction:
+            before = self.tables
+            yield transaction
+            await self._world.pause
+            self._write_over(before, transaction.tables)
+
+    def _write_over(self, before: Tables, mine: Tables) -> None:
+        """Over what others have written meanwhile, as rows of a table are; a request is remembered once, as ever."""
+        if (mine.kept.keys() - before.kept.keys()) & self.tables.kept.keys():
+            raise Taken("another transaction was first")
+        for name in ("heads", "progress", "kept", "states"):
+            was, now, written = (getattr(tables, name) for tables in (before, self.tables, mine))
+            setattr(mine, name, now | {key: value for key, value in written.items() if was.get(key) != value})
+        for shard, rows in mine.log.items():
+            mine.log[shard] = self.tables.log[shard] + rows[len(before.log[shard]) :]
+        mine.burials = self.tables.burials + mine.burials[len(before.burials) :]
+        mine.replayed |= self.tables.replayed
 
 
 class CommitsWhatFailed(SimulatedStore):
@@ -207,6 +241,7 @@ MUTATIONS = {
         ("road", TakesAnySequence),
         ("road", TakesRepeats),
         ("road", MovesProgressFirst),
+        ("road", PublishesBeforeCommit),
         ("road", ForgetsTheDoor),
         ("road", ForgetsReplays),
         ("road", DropsThePoison),
@@ -219,8 +254,8 @@ MUTATIONS = {
         ("consumer", CommitsOnReading),
         ("consumer", KeepsGapsToItself),
         ("remembered", TrustsWhatItRemembers),
-        ("remembered", LooksAtTheLogAlone),
         ("remembered", KeepsWhatIsOld),
+        ("store", AppendsWithoutTheLock),
         ("store", CommitsWhatFailed),
     )
 }

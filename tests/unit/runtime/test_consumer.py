@@ -60,7 +60,6 @@ def test_a_report_s_sequence_means_nothing() -> None:
         (b"x", (("sequence", None),), FromDoor(()), "not JSON"),
         (b"x", (("sequence", b"9" * 5_000),), FromDoor(()), "not JSON"),
         (b"x", (("sequence", b"-5"),), FromDoor(()), "not JSON"),
-        (None, (("sequence", b"5"),), FromLog("cases", 7, 5), "tombstone"),
         (encode(OUTSIDE), (), FromDoor(()), "sequence: missing"),
         (encode(replace(EVENT, id="a\0b")), (("sequence", b"42"),), FromLog("cases", 7, 42), "NUL"),
         (b"{}", (("ce_specversion", None),), FromDoor(()), "specversion"),

@@ -25,6 +25,7 @@ ERRORS: dict[str, Exception] = {
     "away": asyncpg.CannotConnectNowError("starting up"),
     "unreachable": ConnectionRefusedError("no"),
     "slow": TimeoutError("no answer"),
+    "cut off": asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
     "bug": asyncpg.DataError("wrong"),
 }
 
@@ -103,6 +104,7 @@ async def test_a_good_body_reaches_the_handler_whole(client: httpx.AsyncClient, 
         ("away", 503, "temporarily_unavailable", ("Retry-After", "5")),
         ("unreachable", 503, "temporarily_unavailable", ("Retry-After", "5")),
         ("slow", 503, "temporarily_unavailable", ("Retry-After", "5")),
+        ("cut off", 503, "temporarily_unavailable", ("Retry-After", "5")),
     ],
 )
 async def test_every_no_is_a_problem_document(

@@ -293,6 +293,15 @@ EXAMPLES: list[f.Fact] = [
     case_fact(f.CaseWithdrawn, Stage.WITHDRAWN, reason="居民自己修好了", accounts=ACCOUNTS),
     case_fact(f.CaseDuplicateFound, Stage.TO_DISPATCH, candidates=(TWIN,)),
     case_fact(f.CaseMerged, Stage.MERGED, into=OTHER, into_number=OTHER_NUMBER, reason="同一根水管"),
+    f.LogRedacted(
+        redacted=3,
+        digest="00" * 32,
+        event={"type": "cn.chuishao.case.opened.v1"},
+        reason="当事人申请",
+        basis="个人信息保护法第四十七条",
+        asked_by="li",
+        actor=actor(HUB),
+    ),
     case_fact(f.CaseUnmerged, Stage.TO_DISPATCH, reason="不是同一根"),
     case_fact(
         f.CaseAnswered,
@@ -380,7 +389,14 @@ SURGES: list[f.SurgeFact] = [
     ),
 ]
 
-SERVICE_OF = {"whistle": "intake", "case": "router", "deadline": "sla", "feedback": "feedback", "surge": "live"}
+SERVICE_OF = {
+    "whistle": "intake",
+    "case": "router",
+    "deadline": "sla",
+    "feedback": "feedback",
+    "surge": "live",
+    "log": "router",
+}
 TOPIC_OF = {"intake": "whistles", "router": "cases", "sla": "deadlines", "feedback": "feedback"}
 
 

@@ -34,7 +34,7 @@ def test_a_case_first_heard_of_in_the_middle_goes_by_its_number() -> None:
 
 def test_what_the_router_states_again_is_told_once() -> None:
     feed = Feed()
-    take(feed, *kit.EXAMPLES)
+    take(feed, *(fact for fact in kit.EXAMPLES if not isinstance(fact, f.LogRedacted)))
     told = {type(item.fact) for item in feed.latest(1000)}
     assert f.CaseOpened in told
     assert f.WhistleReceived not in told
@@ -234,3 +234,11 @@ def test_the_unit_named_by_a_lamp_is_the_one_that_owes() -> None:
     feed = Feed()
     take(feed, kit.overdue(unit=WATER))
     assert feed.overdue(1)[0].unit == WATER
+
+
+def test_what_was_forgotten_by_law_is_shown_no_more() -> None:
+    feed = Feed()
+    take(feed, *kit.EXAMPLES[:4])
+    assert feed.latest(1000)
+    take(feed, *(fact for fact in kit.EXAMPLES if isinstance(fact, f.LogRedacted)))
+    assert feed.latest(1000) == []
