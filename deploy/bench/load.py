@@ -170,7 +170,7 @@ def make_producer(kafka: str) -> Any:
 
 
 class Pacer:
-    """Runs one pace after the other. `tell(event, …)` hears when measuring begins and ends, and how it goes."""
+    """Runs one pace after the other. `tell(event, …)` hears when it begins and ends, and how it goes."""
 
     def __init__(
         self, watch: Watch, feed: Feed, tell: Callable[..., None], patience: float, every: float, most: int
@@ -184,17 +184,20 @@ class Pacer:
         self._told = 0.0
 
     async def run(self, pace: Pace) -> Step:
+        """What is told of begins with the warming and ends when all is drained: then every loop that cost anything
+        is among those that it is divided by."""
         watch = self._watch
+        before = watch.finished
+        self._tell("begun", pace=pace.name)
         if pace.warm:
             await self._keep_up(pace, pace.warm)
         watch.measure(pace)
-        self._tell("measuring", pace=pace.name)
         offered = await self._keep_up(pace, pace.seconds)
         step = watch.measured()
         step.offered = offered
-        self._tell("measured", pace=pace.name)
         if pace.drain:
             await self.drain()
+        self._tell("done", pace=pace.name, loops=watch.finished - before)
         return step
 
     async def drain(self) -> None:

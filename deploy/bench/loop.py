@@ -135,8 +135,7 @@ async def played(where: Stage, asked: Asked, paces: Sequence[Mapping[str, Any]],
     checked = await _checked(where, ledger) if not asked.existing else {}
     steps = {}
     for step in found.pop("steps"):
-        begun, ended = efforts[step["name"]]
-        steps[step["name"]] = step | spent(begun, ended, step["finished"])
+        steps[step["name"]] = step | efforts[step["name"]]
     return (
         found
         | checked
@@ -166,10 +165,7 @@ async def _played_bare(where: Stage, asked: Asked, parts: Mapping[str, Part], te
         spec = _spec(where, "bare", asked.paces()[:1]) | {"ledger": os.devnull}
         found, efforts = await _driven(where, spec, tell)
     (step,) = found["steps"]
-    begun, ended = efforts[step["name"]]
-    used = spent(begun, ended, step["finished"])
-    used.pop("batches")
-    bare: dict[str, Any] = step | used
+    bare: dict[str, Any] = step | efforts[step["name"]]
     return bare | {"script": script_per_loop(parts), "lost": found["started"] - found["finished"]}
 
 
@@ -186,21 +182,23 @@ def _spec(where: Stage, play: str, paces: Sequence[Mapping[str, Any]]) -> dict[s
 
 async def _driven(
     where: Stage, spec: Mapping[str, Any], tell: Tell
-) -> tuple[dict[str, Any], dict[str, tuple[Effort, Effort]]]:
-    """The load generator's own words, and the effort of everybody at the ends of each step."""
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The load generator's own words, and what each step took of everybody, from its first loop to its last."""
     begun: dict[str, Effort] = {}
-    ended: dict[str, Effort] = {}
+    spent_by: dict[str, dict[str, Any]] = {}
     async with _load(where, spec) as (process, events):
         async for event in events:
             match event.pop("event"):
-                case "measuring":
+                case "begun":
                     begun[event["pace"]] = await effort(where, process.pid)
-                case "measured":
-                    ended[event["pace"]] = await effort(where, process.pid)
+                case "done":
+                    spent_by[event["pace"]] = spent(
+                        begun[event["pace"]], await effort(where, process.pid), event["loops"]
+                    )
                 case "progress":
                     tell(f"loops, {event['pace']}", event["finished"], event["started"])
                 case "found":
-                    return event, {name: (begun[name], ended[name]) for name in ended}
+                    return event, spent_by
                 case "stuck":
                     raise StackError(f"The loops do not end: {event['why']} {event['said']}\n{where.last_words()}")
     raise StackError(f"The load generator ended before it was done.\n{where.last_words()}")

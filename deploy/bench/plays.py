@@ -194,10 +194,10 @@ class Play(ABC):
 
 
 class ByTopic(Play):
-    """12345's feed and call-backs in batches, departments by topic; the whistle-blower's check and rating singly.
+    """12345's feed, its call-backs and the hub's verdicts in batches, departments by topic.
 
-    Call-backs go first: the door says of each row whether feedback knows of the work done yet, so that the single
-    requests that follow are never too early.
+    Call-backs go first: the door says of each row whether feedback knows of the work done yet, so that the verdicts
+    that follow are never too early.
     """
 
     def __init__(self, spec: Mapping[str, Any], watch: Watch, http: Http, producer: Any, ledger: TextIO) -> None:
@@ -278,20 +278,25 @@ class ByTopic(Play):
             del self._to_call_back[case]
         rows = [{"orderNum": self.refs.get(case, "?"), **CALLED_BACK} for case in cases]
         told = await self.http.post("callbacks", "feedback", "/hotline/callbacks", self.hotline, rows)
+        answered = []
         for row in told["rows"] if told else ():
             case = cases[row["place"]]
             if row["became"] in ("accepted", "repeated"):
-                self.spawn(self._judge(case))
+                answered.append(case)
             elif row["code"] in NOT_KNOWN_YET:
                 self.watch.retries["callbacks"] += 1
                 self._to_call_back[case] = time.monotonic() + AGAIN_SECONDS
             else:
                 self.watch.errors[f"call-back {row['became']}: {row['code']}"] += 1
+        if answered:
+            self.spawn(self._judge(answered))
 
-    async def _judge(self, case: bytes) -> None:
-        path = f"/reviews/{case.decode()}"
-        await self.http.post("rate", "feedback", f"{path}/rate", self.staff(self.hub), rating_of(self.unit_of[case]))
-        await self.http.post("check", "feedback", f"{path}/check", self.staff(self.hub), CHECK)
+    async def _judge(self, cases: Sequence[bytes]) -> None:
+        rows = [{"case": case.decode(), "ratings": [rating_of(self.unit_of[case])], "check": CHECK} for case in cases]
+        told = await self.http.post("verdicts", "feedback", "/reviews/batch", self.staff(self.hub), rows)
+        for said in told["said"] if told else ():
+            if said["became"] == "refused":
+                self.watch.errors[f"verdict refused: {said['code']}"] += 1
 
 
 CHECK = {"passed": True, "note": CHECKED}

@@ -27,6 +27,7 @@ from deploy.faults.kinds.messages import not_buried
 from deploy.faults.load import Load, load_on
 from deploy.faults.plan import Planned, plan
 from deploy.faults.report import Round, Violation
+from deploy.faults.stuck import stuck
 
 LANES = 3
 PER_SECOND = 4.0
@@ -36,6 +37,7 @@ WARM_WITHIN_SECONDS = 90.0
 LOOKED_AHEAD = 10
 PASSED_OVER_AT_MOST = 12
 DRAINED_WITHIN_SECONDS = 300.0
+READY_AT_LAST_SECONDS = 120.0
 HISTORIES = 10
 """So many violations are told with the history of their case."""
 
@@ -185,7 +187,7 @@ async def _settle(ground: Ground, wanted: Wanted, round_: Round, load: Load, pla
     began = time.monotonic()
     load.stop()
     try:
-        await ground.ready(within=120)
+        await ground.ready(within=min(READY_AT_LAST_SECONDS, wanted.drained_within))
         await asyncio.wait_for(asyncio.shield(playing), wanted.drained_within)
         await _drained(ground, wanted)
         round_.seconds["draining"] = round(time.monotonic() - began, 1)
@@ -193,6 +195,7 @@ async def _settle(ground: Ground, wanted: Wanted, round_: Round, load: Load, pla
     except Exception as error:  # noqa: BLE001 - whatever kept it from its end, the checker says what is broken
         explained = json.dumps(load.explain(), ensure_ascii=False)
         round_.violations.append(Violation("I2", f"it did not come to its end: {error!r}; {explained}"))
+        round_.violations += await stuck(ground)
 
 
 async def _drained(ground: Ground, wanted: Wanted) -> None:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bench import burst, loop
-from deploy.bench.burst import Burst
+from deploy.bench import loop
 from deploy.bench.loop import Asked
 from deploy.bench.loop_command import is_whole
 from deploy.local.places import PROJECT
@@ -19,7 +18,7 @@ LEAST = {"whistles": 1, "cases": 11, "deadlines": 2, "feedback": 5, "hotline.rep
 async def test_loops_reach_all_of_it_and_are_held_against_a_bare_pipeline() -> None:
     folder = Path("var/test-bench-loop")
     told: set[str] = set()
-    asked = Asked(seconds=3.0, under_way=40, warm=2.0)
+    asked = Asked(seconds=2.0, under_way=40, warm=1.0)
     found = await loop.measure(PROJECT / folder, asked, lambda what, _done, _whole: told.add(what))
     assert is_whole(found), (found["said"], found["incomplete"], found["invariants"])
     assert found["loops"] >= asked.under_way
@@ -56,13 +55,3 @@ async def test_every_action_at_a_door_beside_cases_that_are_there() -> None:
     assert {found["doors_ms"][door]["requests"] for door in doors} == {found["loops"]}
     assert found["check_ok"] is None
     assert "ratio" not in found
-
-
-async def test_a_burst_loses_nothing() -> None:
-    folder = Path("var/test-bench-burst")
-    asked = Burst(seconds=1.0, rates=(1, 20, 0))
-    found = await burst.measure(PROJECT / folder, asked, lambda _what, _done, _whole: None)
-    assert is_whole(found), (found["said"], found["incomplete"], found["invariants"])
-    assert [step["rate"] for step in found["steps"]] == [1, 20, 0]
-    assert found["loops"] == sum(step["offered"] for step in found["steps"]) > 0
-    assert found["steps"][-1]["offered"] == 0

@@ -8,7 +8,7 @@ from uuid_utils import uuid7
 
 from services.router.projection import project
 from shared.contracts import facts as f
-from shared.contracts.envelope import Envelope, decode
+from shared.contracts.envelope import Envelope, decode, encode
 from shared.contracts.topics import HOTLINE_REPLIES, shard_of
 from shared.contracts.vocabulary import CaseList, LimitCause, Obligation, RequestKind, Role, RungChange, Source, Urgency
 from shared.runtime.relay import Message
@@ -384,6 +384,18 @@ def test_12345_reads_its_own_number_the_units_and_the_answer() -> None:
 def test_12345_is_told_nothing_of_an_order_without_its_number() -> None:
     case = story(whistle(matter(source=Source.HOTLINE_12345).model_copy(update={"source_ref": None})))
     assert {message.topic for fact in case.facts for message in project(event(fact))} == {"assignments.util-water"}
+
+
+@pytest.mark.parametrize(("before", "hears", "expected"), TOLD)
+def test_what_was_just_stated_tells_the_same_as_what_is_read_back(
+    before: tuple[object, ...], hears: object, expected: list[str]
+) -> None:
+    """The relay tells of a fact as it has it in memory, and after a crash of the bytes in the log."""
+    case = story(*before)
+    case.tell(hears)
+    stated = [event(fact) for fact in case.facts]
+
+    assert [project(one) for one in stated] == [project(decode(encode(one))) for one in stated]
 
 
 def test_a_repeat_is_the_same_message() -> None:

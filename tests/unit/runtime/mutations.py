@@ -157,7 +157,7 @@ class RepublishesOneRow(Relay):
 
 
 class CommitsOnReading(Consumer):
-    """Offsets are committed before the work is done, and gaps forgotten."""
+    """Offsets are committed before the work is done."""
 
     async def _consume(self) -> None:
         while not self._stopping:
@@ -167,7 +167,10 @@ class CommitsOnReading(Consumer):
                 self._handled = {at: found[-1].offset + 1 for at, found in polled.items()}
                 await self._commit()
                 failpoints.reach("after_poll")
-                await self._road.travel([to_input(record) for record in records])
+                inputs = [to_input(record) for record in records]
+                self.gaps.see(inputs, await self._road.travel(inputs))
+            else:
+                self.gaps.check()
 
 
 class KeepsGapsToItself(Consumer):

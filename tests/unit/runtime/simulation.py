@@ -400,11 +400,13 @@ class World:
         if not behind or not self.broker.lost:
             raise Broken(f"stuck, with {behind} behind: {self._where()}")
         for reader, topic, shard, progress in behind:
-            later = [
-                record
+            there = [
+                read(record.value or b"")[1]
                 for record in self.broker.log(TopicPartition(topic, shard))
-                if record is not None and read(record.value or b"")[1] > progress + 1
+                if record is not None
             ]
+            expect(progress + 1 not in there, f"{reader} has passed over {topic}/{shard}/{progress + 1}")
+            later = [sequence for sequence in there if sequence > progress + 1]
             if later and not any((topic, shard) in consumer.gaps.open for consumer in self.consumers(reader)):
                 raise Broken(f"{reader} misses {topic}/{shard}/{progress + 1} and does not say so")
             writer = next(process for process in self.processes if process.service == WRITER[topic])

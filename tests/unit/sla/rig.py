@@ -70,6 +70,7 @@ class Rig:
         store: MemoryStore | None = None,
         policy: Path = b.POLICY,
         settle_seconds: float = 0.0,
+        timer: type[Timer] = Timer,
     ) -> None:
         self.time = time or Time()
         self.store = store or MemoryStore(lambda: self.time.shown)
@@ -82,7 +83,7 @@ class Rig:
         )
         self.watch = ClockWatch(3.0, 60.0, lambda: self.time.monotonic)
         self.deadlines = MemoryDeadlines(self.store, lambda: self.time.shown)
-        self.timer = Timer(
+        self.timer = timer(
             road=self.road,
             deadlines=self.deadlines,
             agenda=self.agenda,

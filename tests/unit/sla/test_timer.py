@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.sla import metrics
 from services.sla.domain.clock_state import ClockState
-from services.sla.timer import MOST_AT_ONCE, PATIENCE_SECONDS
+from services.sla.timer import MOST_AT_ONCE, PATIENCE_SECONDS, Timer
 from shared.contracts.topics import SHARDS, shard_of
 from shared.contracts.vocabulary import Stage, Urgency
 from shared.runtime import failpoints
@@ -475,23 +475,24 @@ moves = st.one_of(
 @given(st.lists(moves, max_size=60))
 @settings(deadline=None, max_examples=150)
 def test_once_never_early_and_all_of_them_whatever_happens(history: Collection[tuple[str, int | str]]) -> None:
-    asyncio.run(_play(history))
+    asyncio.run(play(history))
 
 
-async def _play(history: Collection[tuple[str, int | str]]) -> None:
+async def play(history: Collection[tuple[str, int | str]], timer: type[Timer] = Timer) -> None:
+    """Raises AssertionError where a step fires twice, early or never."""
     time = Time()
-    first = Rig(time)
-    play = _Play(time, (first, Rig(time, first.store)))
+    first = Rig(time, timer=timer)
+    playing = _Play(time, (first, Rig(time, first.store, timer=timer)))
     for move, what in history:
-        await getattr(play, move)(what)
+        await getattr(playing, move)(what)
     failpoints.install(None)
-    play.shards(2**SHARDS - 1)
+    playing.shards(2**SHARDS - 1)
     time.advance(days=1)
     await first.settle()
     reds = first.fired()
     assert len(reds) == len(set(reds))
     assert first.earliest() >= timedelta(0)
-    assert len(reds) == sum(_reds(first, number) for number in play.told)
+    assert len(reds) == sum(_reds(first, number) for number in playing.told)
 
 
 class _Play:
