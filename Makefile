@@ -1,8 +1,8 @@
 # All that is needed is Python 3.11 or newer and make; everything else goes into this folder.
 PYTHON ?= python3
 RUN = $(PYTHON) deploy/bootstrap.py
-# Rehearsals and pages have stacks of their own, so they run beside the other tests that need engines.
-BESIDE = tests/e2e
+# What has a stack of its own runs beside the other tests that need engines.
+BESIDE = tests/e2e tests/faults tests/integration/prometheus
 
 .PHONY: help demo test faults up down status check clean
 
@@ -14,9 +14,9 @@ demo: ## Set everything up, run the whole loop once, show it, stop again
 
 test: ## Set everything up and run all tests
 	@$(RUN) python -m pytest -m "not engines" -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder; plain=$$?; \
-	$(RUN) python -m pytest $(BESIDE) > var/e2e.txt 2>&1 & beside=$$!; \
-	$(RUN) python -m pytest -m engines --ignore $(BESIDE) --durations 15; engines=$$?; \
-	echo "waiting for $(BESIDE), which runs beside them"; wait $$beside; end_to_end=$$?; cat var/e2e.txt; \
+	$(RUN) python -m pytest $(BESIDE) --durations 10 > var/beside.txt 2>&1 & beside=$$!; \
+	$(RUN) python -m pytest -m engines $(BESIDE:%=--ignore %) --durations 15; engines=$$?; \
+	echo "waiting for $(BESIDE), which run beside them"; wait $$beside; end_to_end=$$?; cat var/beside.txt; \
 	test "$$plain $$engines $$end_to_end" = "0 0 0"
 
 faults: ## Inject 1,000 faults of every kind, then ask for every invariant (an hour); SEED=7 repeats a run

@@ -43,8 +43,9 @@ def holds(report: dict[str, Any], accepted: int) -> None:
 
 
 @pytest.mark.timeout(MINUTES * 60 + 30)
-def test_each_process_killed_once_during_a_rehearsal_of_300() -> None:
-    report = rehearse("--count", "300", "--kill", "each")
+def test_everything_killed_at_once_goes_on_where_it_was() -> None:
+    """One after the other they are killed by the fault suite (tests/faults)."""
+    report = rehearse("--count", "300", "--kill", "all")
     holds(report, 300)
     assert {one["process"] for one in report["killed"]} == PROCESSES
     assert [branch for branch in BRANCHES if not report["branches"][branch]] == []
@@ -52,13 +53,6 @@ def test_each_process_killed_once_during_a_rehearsal_of_300() -> None:
     assert report["postgresql"].startswith("18.")
     assert report["loops_per_second"] > 0
     assert 0 < report["assignment_latency_ms"]["p50"] <= report["assignment_latency_ms"]["p99"]
-
-
-@pytest.mark.timeout(MINUTES * 60 + 30)
-def test_everything_killed_at_once_goes_on_where_it_was() -> None:
-    report = rehearse("--count", "300", "--kill", "all")
-    holds(report, 300)
-    assert {one["process"] for one in report["killed"]} == PROCESSES
 
 
 @pytest.mark.timeout(MINUTES * 60 + 30)
