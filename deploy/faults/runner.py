@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 
 import structlog
 
@@ -114,17 +113,23 @@ async def _warm(load: Load, playing: "asyncio.Task[None]") -> None:
 
 
 class Queue:
-    """What is planned, and who may begin beside those at work: whoever touches nothing that is in use."""
+    """What is planned, and who may begin beside those at work: whoever touches nothing that is in use.
 
-    def __init__(self, drawn: Iterator[Planned]) -> None:
+    `most` = how many are taken of the plan.
+    """
+
+    def __init__(self, drawn: Iterator[Planned], most: int) -> None:
+        self.most = most
         self._drawn = drawn
+        self._taken = 0
         self._waiting: list[Planned] = []
         self._passed_over: Counter[int] = Counter()
 
     def next_beside(self, active: Sequence[Planned]) -> Planned | None:
         """The first that fits; nobody is passed over for ever. None while none does, or nothing is left."""
-        while len(self._waiting) < LOOKED_AHEAD and (more := next(self._drawn, None)) is not None:
-            self._waiting.append(more)
+        while len(self._waiting) < LOOKED_AHEAD and self._taken < self.most:
+            self._waiting.append(next(self._drawn))
+            self._taken += 1
         for place, one in enumerate(self._waiting):
             if all(_fit(one.variant, other.variant) for other in active):
                 self._passed_over.update(before.number for before in self._waiting[:place])
@@ -139,25 +144,24 @@ def _fit(one: Variant, other: Variant) -> bool:
 
 
 async def _inject(ground: Ground, wanted: Wanted, round_: Round, playing: "asyncio.Task[None]") -> None:
-    """As many as wanted happen, side by side where they do not touch the same. What does not come about is replaced by
-    what is drawn next, at most as often as was wanted."""
+    """The beginning of the plan, side by side where they do not touch the same. What does not come about is replaced by
+    what follows in the plan, at most as often as was wanted."""
     possible = [kind for kind in wanted.kinds if kind.fits(ground)]
-    queue = Queue(islice(plan(possible, wanted.seed, wanted.round), 2 * wanted.injections))
+    queue = Queue(plan(possible, wanted.seed, wanted.round), wanted.injections)
     active: dict[asyncio.Task[Injection], Planned] = {}
-    while True:
-        if playing.done():
-            return  # the load broke; why is said when it is waited for
-        left = wanted.injections - len(round_.injected) - len(active)
-        while left > 0 and len(active) < wanted.lanes and (chosen := queue.next_beside([*active.values()])) is not None:
+    while not playing.done():  # the load may break; why is said when it is waited for
+        while len(active) < wanted.lanes and (chosen := queue.next_beside([*active.values()])) is not None:
             round_.injections.append(chosen.begin())
             active[asyncio.create_task(_one(ground, chosen, round_.injections[-1]))] = chosen
-            left -= 1
         if not active:
             return
         done, _ = await asyncio.wait(active, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             del active[task]
             wanted.telling(round_, task.result())
+        failed = len(round_.injections) - len(active) - len(round_.injected)
+        queue.most = min(2 * wanted.injections, wanted.injections + max(0, failed))
+    await asyncio.gather(*active)
 
 
 async def _one(ground: Ground, planned: Planned, injection: Injection) -> Injection:

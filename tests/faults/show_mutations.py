@@ -36,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"no mutation: {', '.join(unknown)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it wants the stack ended, too
     hunts: list[Hunt] = []
+    written = ""
     for name in given.names or MUTATIONS:
         console.print(f"[bold]{name}[/] {MUTATIONS[name].zh} · {MUTATIONS[name].en}", highlight=False, soft_wrap=True)
         hunts.append(hunt(name, given.folder, given.rounds, given.seed, _tell))

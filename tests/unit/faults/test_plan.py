@@ -82,14 +82,14 @@ def planned(number: int, claims: str = "", needs: str = "") -> Planned:
 def test_what_touches_the_same_does_not_overlap(
     waiting: list[Planned], active: list[Planned], begins: int | None
 ) -> None:
-    chosen = Queue(iter(waiting)).next_beside(active)
+    chosen = Queue(iter(waiting), len(waiting)).next_beside(active)
     assert (chosen.number if chosen else None) == begins
 
 
 def test_nobody_is_passed_over_for_ever() -> None:
     """One that takes everything away waits for those that need it; others do not slip in before it without end."""
     drawn = iter([planned(0, "kafka"), *(planned(number, needs="kafka") for number in range(1, 100))])
-    queue, busy = Queue(drawn), planned(1000, needs="kafka")
+    queue, busy = Queue(drawn, 100), planned(1000, needs="kafka")
     begun = []
     while (chosen := queue.next_beside([busy])) is not None:
         begun.append(chosen.number)
@@ -111,3 +111,11 @@ def test_kinds_that_weigh_nothing_come_once_a_round_or_by_turns_where_they_are_a
 
 async def nothing(_ground: object, _injection: Injection) -> None:
     pass
+
+
+def test_of_the_plan_as_many_are_taken_as_are_wanted() -> None:
+    queue = Queue(iter([planned(number) for number in range(9)]), 2)
+
+    assert [one.number for one in iter(lambda: queue.next_beside([]), None)] == [0, 1]
+    queue.most = 3
+    assert [one.number for one in iter(lambda: queue.next_beside([]), None)] == [2]
