@@ -15,11 +15,15 @@ SUBJECTS = {
 }
 """Every topic of the catalogue but the dead letters', which carry whatever could not be handled."""
 
+OF_ANY_LOG = "log"
+"""The subject of facts about a log itself, which stand in whichever log they are about."""
+LOGS = (t.WHISTLES, t.CASES, t.DEADLINES, t.FEEDBACK)
+
 
 def facts_on(topic: str) -> list[type[Fact]]:
     """The facts a topic carries, as they are declared."""
-    subject = SUBJECTS[topic]
-    return [fact for fact in FACTS.values() if fact.NAME.partition(".")[0] == subject]
+    subjects = {SUBJECTS[topic], OF_ANY_LOG} if topic in LOGS else {SUBJECTS[topic]}
+    return [fact for fact in FACTS.values() if fact.NAME.partition(".")[0] in subjects]
 
 
 def own_fields(fact: type[Fact]) -> list[str]:

@@ -14,6 +14,17 @@ NOW = Row(
             unit="short",
             bad=1,
             alert="ServiceDown",
+            width=3,
+        ),
+        number(
+            "未就绪 · Not ready",
+            "count(min by (service, check) (chuishao_ready) == 0) or vector(0)",
+            zh="不通过的就绪检查数。大于 0 时打开该服务的 /health/ready，它写明原因。",
+            en="Checks that do not hold. Above 0: open that service's /health/ready, it says why.",
+            unit="short",
+            bad=1,
+            alert="NotReady",
+            width=3,
         ),
         number(
             "在办哨单 · Open cases",
@@ -48,6 +59,7 @@ NOW = Row(
             unit="short",
             bad=1,
             alert="DeadLettersWaiting",
+            width=3,
         ),
         number(
             "日志断号 · Sequence gaps",
@@ -58,6 +70,7 @@ NOW = Row(
             unit="short",
             bad=1,
             alert="LogGap",
+            width=3,
         ),
     ],
 )
