@@ -10,6 +10,8 @@ from tests.unit.runtime.invariants import Broken
 from tests.unit.runtime.mutations import MUTATIONS
 from tests.unit.runtime.simulation import Parts, run_history
 
+pytestmark = pytest.mark.timeout(600)  # some 40 s of processor time, on a machine that may be busy
+
 HISTORIES = 1_500
 SHORTEST, LONGEST = 60, 220
 """Bytes of a history that hypothesis makes, and can shrink."""
