@@ -33,9 +33,12 @@ class Unanswered(Exception):
 
 
 class Doors:
-    """The services' HTTP doors, as several people use them at once."""
+    """The services' HTTP doors, as several people use them at once. `patience`: how many seconds one is asked."""
 
-    def __init__(self, urls: dict[str, str], signing_key: str, hotline_key: str) -> None:
+    def __init__(
+        self, urls: dict[str, str], signing_key: str, hotline_key: str, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        self._patience = patience
         self._urls = urls
         self._signing_key = signing_key
         self._hotline_key = hotline_key
@@ -68,9 +71,9 @@ class Doors:
         return {"Authorization": f"Bearer {self._tokens[key]}"}
 
     async def get(self, service: str, path: str, who: dict[str, str]) -> dict[str, Any]:
-        """Ask until it is answered; `{}` where there is no such thing. Raises `Unanswered` after 90 s."""
+        """Ask until it is answered; `{}` where there is no such thing. Raises `Unanswered` after its patience."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE_SECONDS
+        until = loop.time() + self._patience
         while True:
             try:
                 async with self._turns:
@@ -98,7 +101,7 @@ class Doors:
         may_be_late: bool = False,
         attempt: Attempt | None = None,
     ) -> dict[str, Any]:
-        """Send until it is answered; `{}` where it `may_be_late` and is. Raises `Unanswered` after 90 s or a no.
+        """Send until it is answered; `{}` where it `may_be_late` and is. `Unanswered` after its patience, or a no.
 
         `attempt` is told every answer.
         """
@@ -107,7 +110,7 @@ class Doors:
             headers["Content-Type"] = "text/csv"
         attempt = attempt or Attempt("", path)
         loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE_SECONDS
+        until = loop.time() + self._patience
         delay = 0.05
         refused_since: float | None = None
         while True:
@@ -140,9 +143,9 @@ class Doors:
         json: object = None,
         attempt: Attempt | None = None,
     ) -> httpx.Response:
-        """Whatever the door says, once it says anything. Raises `Unanswered` after 90 s of nothing."""
+        """Whatever the door says, once it says anything. Raises `Unanswered` after its patience."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE_SECONDS
+        until = loop.time() + self._patience
         headers = {"Accept": "application/json"} | (who or {})
         while True:
             try:

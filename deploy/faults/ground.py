@@ -42,6 +42,8 @@ OWN = ("policy.yaml", "scoring.yaml")
 CONSUMING = ("router", "sla", "feedback")
 LOGGING = ("intake", *CONSUMING)
 READY_WITHIN_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
+"""So long people ask again: one fault may follow the other, and each takes a door or a topic away."""
 STOPS_WITHIN_SECONDS = 12.0
 
 
@@ -202,7 +204,8 @@ class Ground:
 
     def new_doors(self) -> Doors:
         where = self.stack.addresses
-        return Doors(dict(where.services), self.stack.environment()["CHUISHAO_SIGNING_KEY"], self.stack.hotline_key)
+        key = self.stack.environment()["CHUISHAO_SIGNING_KEY"]
+        return Doors(dict(where.services), key, self.stack.hotline_key, PATIENCE_SECONDS)
 
     # --- processes
 

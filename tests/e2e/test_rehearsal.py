@@ -43,9 +43,9 @@ def holds(report: dict[str, Any], accepted: int) -> None:
 
 
 @pytest.mark.timeout(MINUTES * 60 + 30)
-def test_everything_killed_at_once_goes_on_where_it_was() -> None:
-    """One after the other they are killed by the fault suite (tests/faults)."""
-    report = rehearse("--count", "300", "--kill", "all")
+def test_each_process_killed_once_during_a_rehearsal_of_300() -> None:
+    """Killed all at once they are by the fault suite (tests/faults)."""
+    report = rehearse("--count", "300", "--kill", "each")
     holds(report, 300)
     assert {one["process"] for one in report["killed"]} == PROCESSES
     assert [branch for branch in BRANCHES if not report["branches"][branch]] == []

@@ -133,7 +133,7 @@ KINDS = (
             Variant(service, partial(_raised_at, service, "after_commit"), claims=frozenset({service}))
             for service in LOGGING
         ),
-        weight=3,
+        weight=9,
     ),
     Kind(
         "lost_connection",
@@ -149,7 +149,7 @@ KINDS = (
                 *(("sla", point) for point in ("after_claim", "after_taking", "amid_noting", "amid_telling")),
             )
         ),
-        weight=2,
+        weight=6,
     ),
     Kind(
         "session_dropped",
@@ -161,7 +161,7 @@ KINDS = (
             for service in LOGGING
             for which in _SESSIONS
         ),
-        weight=2,
+        weight=6,
     ),
     Kind(
         "locked_heads",
@@ -169,6 +169,7 @@ KINDS = (
         "somebody's transaction holds heads of a log for some seconds",
         ("I1", "I3", "I5", "I7"),
         tuple(Variant(service, partial(_heads_locked, service), claims=frozenset({service})) for service in LOGGING),
+        weight=3,
     ),
     Kind(
         "old_snapshot",
@@ -176,5 +177,6 @@ KINDS = (
         "a long idle repeatable-read transaction holds an old snapshot",
         ("I3", "I7"),
         (Variant("repeatable read", _old_snapshot, needs=frozenset({"kafka", "postgresql"})),),
+        weight=3,
     ),
 )

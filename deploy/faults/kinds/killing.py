@@ -121,7 +121,7 @@ KINDS = (
             ),
             _variant("router amid_import", _amid_import, "router"),
         ),
-        weight=6,
+        weight=18,
     ),
     Kind(
         "kill_at_random",
@@ -134,7 +134,7 @@ KINDS = (
             _variant("intake and feedback", partial(_at_random, ("intake", "feedback")), "intake", "feedback"),
             _variant("all services", partial(_at_random, EVERYWHERE), *EVERYWHERE),
         ),
-        weight=2,
+        weight=6,
     ),
     Kind(
         "restart",
@@ -142,6 +142,7 @@ KINDS = (
         "a service is asked to stop under load, and started again",
         ("I1", "I4", "I6", "I7"),
         tuple(_variant(service, partial(_restarted, service), service) for service in EVERYWHERE),
+        weight=3,
     ),
     Kind(
         "second_process",
@@ -153,5 +154,6 @@ KINDS = (
             for service in LOGGING
             for signal_ in (signal.SIGTERM, signal.SIGKILL)
         ),
+        weight=3,
     ),
 )

@@ -245,7 +245,7 @@ KINDS = (
             Variant("the door dies", _door_dies, claims=frozenset({"intake"})),
             Variant("ten at once", _many_at_once, needs=AT_THE_DOOR),
         ),
-        weight=3,
+        weight=9,
     ),
     Kind(
         "hostile_http",
@@ -253,6 +253,6 @@ KINDS = (
         "mean requests at every door under load: a clear answer, no server error, nothing stored",
         ("I1", "I2"),
         (Variant("all doors", _hostile),),
-        weight=2,
+        weight=6,
     ),
 )

@@ -257,7 +257,7 @@ def _let_large_messages_in(bootstrap: str, topic: str) -> None:
         "max.message.bytes", str(4 * MEGABYTE), incremental_operation=larger.AlterConfigOpType.SET
     )
     resource = larger.ConfigResource(larger.ResourceType.TOPIC, topic, incremental_configs=[setting])
-    client = larger.AdminClient({"bootstrap.servers": bootstrap})
+    client = larger.AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
     for done in client.incremental_alter_configs([resource]).values():
         done.result(timeout=10)
 
@@ -285,7 +285,7 @@ KINDS = (
             Variant(beginning.rstrip("."), partial(_repeated, beginning))
             for beginning in (*_LOG_TOPICS, "reports.", "assignments.")
         ),
-        weight=3,
+        weight=9,
     ),
     Kind(
         "reordering",
@@ -293,7 +293,7 @@ KINDS = (
         "messages of a log run ahead of their turn: n+1 stands on the topic before n",
         ("I4", "I6", "I7"),
         tuple(Variant(service, partial(_run_ahead, service), claims=frozenset({service})) for service in LOGGING),
-        weight=2,
+        weight=6,
     ),
     Kind(
         "poison",
@@ -305,6 +305,6 @@ KINDS = (
             for beginning in (*_LOG_TOPICS, "reports.")
             for poison in (*POISONS, ENORMOUS)
         ),
-        weight=5,
+        weight=15,
     ),
 )

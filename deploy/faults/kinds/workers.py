@@ -123,7 +123,7 @@ KINDS = (
             *_variants(_slow, CONSUMING, ("after_poll",)),
             *_variants(_slow, LOGGING, ("before_commit", "before_publish")),
         ),
-        weight=2,
+        weight=6,
     ),
     Kind(
         "frozen",
@@ -131,7 +131,7 @@ KINDS = (
         "a process stands still for less than its sessions last",
         ("I3", "I6", "I7"),
         tuple(Variant(one, partial(_frozen, one), claims=frozenset({one})) for one in EVERYWHERE),
-        weight=2,
+        weight=6,
     ),
     Kind(
         "rebalance_storm",
@@ -148,6 +148,7 @@ KINDS = (
                 for one in CONSUMING
             ),
         ),
+        weight=3,
     ),
     Kind(
         "paused_relay",
@@ -155,6 +156,7 @@ KINDS = (
         "a relay stands still between reading, publishing and marking until another has taken over, and wakes up",
         ("I4", "I6", "I7"),
         _variants(_wakes_up, LOGGING, ("before_publish", "after_publish", "before_marking"), seconds=180),
+        weight=3,
     ),
     Kind(
         "two_owners",
@@ -166,5 +168,6 @@ KINDS = (
             *_variants(_wakes_up, LOGGING, ("before_commit", "after_commit"), seconds=180),
             *_variants(_wakes_up, ("sla",), ("after_claim", "after_firing"), seconds=180),
         ),
+        weight=3,
     ),
 )
