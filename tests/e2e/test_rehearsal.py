@@ -61,6 +61,6 @@ def test_a_file_of_real_shaped_orders_is_taken_whole(tmp_path: Path) -> None:
     if not feeds.MESSAGES.exists():
         pytest.skip("the real messages are not on this machine (../shared/data)")
     orders = tmp_path / "工单 2026.csv"
-    feeds.write(orders, 200, encoding="gbk")
+    feeds.write(orders, 80, encoding="gbk")
     report = rehearse("--input", str(orders))
-    holds(report, 200)
+    holds(report, 80)

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "var" / "test-faults"
 SEED = 2026
-INJECTIONS = 18
+INJECTIONS = 16
 KINDS = (
     *("kill_at_failpoint", "kill_at_random", "restart", "ambiguous_commit", "lost_connection", "session_dropped"),
     *("duplicates", "reordering", "poison", "slow_consumer", "frozen", "paused_relay", "client_repeats"),

@@ -43,15 +43,3 @@ async def test_loops_reach_all_of_it_and_are_held_against_a_bare_pipeline() -> N
     assert found["services"] == dict.fromkeys(("intake", "router", "sla", "feedback"), 1)
     assert {"loops, full", "loops, half", "the bare pipeline"} <= told
     assert not (PROJECT / folder).exists()
-
-
-async def test_every_action_at_a_door_beside_cases_that_are_there() -> None:
-    folder = Path("var/test-bench-doors")
-    asked = Asked(seconds=2.0, under_way=15, warm=1.0, existing=500, play="doors")
-    found = await loop.measure(PROJECT / folder, asked, lambda _what, _done, _whole: None)
-    assert is_whole(found), (found["said"], found["incomplete"])
-    doors = {"whistle", "sign-in", "progress", "done", "resident-answer", "rate", "check"}
-    assert found["doors_ms"].keys() == doors
-    assert {found["doors_ms"][door]["requests"] for door in doors} == {found["loops"]}
-    assert found["check_ok"] is None
-    assert "ratio" not in found
