@@ -5,18 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 from rich.table import Table
 
 from deploy.bench import loop_command, scorecards, surges
+from deploy.bench.running import run
 from deploy.bench.timers import AT_ONCE, Asked, measure
-from deploy.local.errors import StackError
 from deploy.local.places import PROJECT
 
 FOLDER = Path("var/bench")
-errors = Console(stderr=True)
 
 bench = typer.Typer(
     name="bench",
@@ -66,33 +63,13 @@ def timers(
     Exit code 1 if one fired early, twice or never. How late they were is for you to judge: it is this machine's.
     """
     asked = Asked(armed, _rates(rates), seconds, at_once, old_snapshot)
-    try:
-        with Progress(
-            "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors, transient=True
-        ) as screen:
-            found = uvloop.run(measure(PROJECT / folder, asked, _Told(screen)))
-    except StackError as error:
-        errors.print(f"chuishao: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+    found = run(lambda tell: measure(PROJECT / folder, asked, tell))
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         _show(found)
     if found["early"] or found["twice"] or found["missing"] or not found["oldest_first"]:
         raise typer.Exit(1)
-
-
-class _Told:
-    """A line on the screen for each thing that is done."""
-
-    def __init__(self, screen: Progress) -> None:
-        self._screen = screen
-        self._lines: dict[str, TaskID] = {}
-
-    def __call__(self, what: str, done: int, whole: int) -> None:
-        if what not in self._lines:
-            self._lines[what] = self._screen.add_task(what, total=whole)
-        self._screen.update(self._lines[what], completed=done, total=whole)
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -1,26 +1,21 @@
 """`chuishao bench loop|doors|burst`: what was measured, as a table and as JSON."""
 
 import json
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import typer
-import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 from rich.table import Table
 
 from deploy.bench import burst as bursting
 from deploy.bench.burst import RATES, Burst
-from deploy.bench.loop import Asked, Tell, measure
+from deploy.bench.loop import Asked, measure
+from deploy.bench.running import run
 from deploy.bench.stage import BESIDE
-from deploy.check.drained import NotDrained
-from deploy.local.errors import StackError
 from deploy.local.places import PROJECT
 
 FOLDER = Path("var/bench")
-errors = Console(stderr=True)
 
 Folder = Annotated[Path, typer.Option(help="where its engines live; erased before and after")]
 Json = Annotated[bool, typer.Option("--json", help="as JSON")]
@@ -59,7 +54,7 @@ def loop(
     closed, answered, archived. Exit code 1 if one was lost, refused, or did not reach all of it.
     """
     asked = Asked(seconds, under_way, rate, workers, existing, beside_of(beside), "topic", warm)
-    _finish(_run(lambda tell: measure(PROJECT / folder, asked, tell)), as_json)
+    _finish(run(lambda tell: measure(PROJECT / folder, asked, tell)), as_json)
 
 
 def doors(
@@ -78,7 +73,7 @@ def doors(
     Exit code 1 if a loop was lost, refused, or did not reach all of it.
     """
     asked = Asked(seconds, under_way, rate, workers, existing, beside_of(beside), "doors", warm)
-    _finish(_run(lambda tell: measure(PROJECT / folder, asked, tell)), as_json)
+    _finish(run(lambda tell: measure(PROJECT / folder, asked, tell)), as_json)
 
 
 def burst(
@@ -95,7 +90,7 @@ def burst(
     Exit code 1 if a loop was lost, refused, or did not reach all of it.
     """
     asked = Burst(times, seconds, rates_of(rates), workers, beside_of(beside))
-    found = _run(lambda tell: bursting.measure(PROJECT / folder, asked, tell))
+    found = run(lambda tell: bursting.measure(PROJECT / folder, asked, tell))
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
@@ -138,34 +133,6 @@ def rates_of(written: str) -> tuple[float, ...]:
     if not rates or min(rates) < 0:
         raise typer.BadParameter(f"{written!r}: numbers from 0 on, with commas: 1,15,0")
     return rates
-
-
-def _run(measuring: "Measuring") -> dict[str, Any]:
-    try:
-        with Progress(
-            "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors, transient=True
-        ) as screen:
-            return uvloop.run(measuring(_Told(screen)))
-    except (StackError, NotDrained) as error:
-        errors.print(f"chuishao: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
-
-
-class Measuring(Protocol):
-    def __call__(self, tell: Tell, /) -> Coroutine[Any, Any, dict[str, Any]]: ...
-
-
-class _Told:
-    """A line on the screen for each thing that is done."""
-
-    def __init__(self, screen: Progress) -> None:
-        self._screen = screen
-        self._lines: dict[str, TaskID] = {}
-
-    def __call__(self, what: str, done: int, whole: int) -> None:
-        if what not in self._lines:
-            self._lines[what] = self._screen.add_task(what, total=whole)
-        self._screen.update(self._lines[what], completed=done, total=whole)
 
 
 # --- tables -----------------------------------------------------------------------------------------------------
