@@ -63,7 +63,8 @@ async def _service(where: Stage, name: str, part: Part) -> AsyncIterator[Worker]
     process.stdin.close()
     worker = Worker(name, "", log, process)
     try:
-        said = await asyncio.wait_for(process.stdout.readline(), READY_SECONDS)
+        async with asyncio.timeout(READY_SECONDS):
+            said = await process.stdout.readline()
         if said != b"ready\n":
             raise StackError(f"the bare pipeline's {name} does not run:\n{log.read_text('utf-8', 'replace')}")
         yield worker

@@ -81,7 +81,8 @@ class Audience:
 
     async def by_link(self, case_id: UUID, round_: int, answer: dict[str, Any]) -> bool:
         """The resident opens the link and answers. False where the round was over before."""
-        until = await asyncio.wait_for(self._invitation(case_id, round_), ASKED_WITHIN_SECONDS)
+        async with asyncio.timeout(ASKED_WITHIN_SECONDS):
+            until = await self._invitation(case_id, round_)
         path = "/answer/" + self.doors.links.link_for(case_id, round_, until).rpartition("/")[2]
         attempt = self.tries(case_id, "resident", "answer by link")
         if self._false_links < FALSE_LINKS:

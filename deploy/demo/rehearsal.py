@@ -84,7 +84,8 @@ class Sender:
                 return
             self._producer = None
             with contextlib.suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), 5)
+                async with asyncio.timeout(5):
+                    await producer.stop()
 
 
 @dataclass(slots=True)

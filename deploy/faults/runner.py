@@ -192,7 +192,8 @@ async def _settle(ground: Ground, wanted: Wanted, round_: Round, load: Load, pla
     load.stop()
     try:
         await ground.ready(within=min(READY_AT_LAST_SECONDS, wanted.drained_within))
-        await asyncio.wait_for(asyncio.shield(playing), wanted.drained_within)
+        async with asyncio.timeout(wanted.drained_within):
+            await asyncio.shield(playing)
         await _drained(ground, wanted)
         round_.seconds["draining"] = round(time.monotonic() - began, 1)
         await _replay_twice(ground, wanted, round_)

@@ -131,7 +131,8 @@ class Timer:
                     delay = TICK_SECONDS
                 if delay > 0:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._agenda.changed.wait(), delay)
+                        async with asyncio.timeout(delay):
+                            await self._agenda.changed.wait()
         finally:
             measuring.cancel()
             if self._looking is not None:

@@ -75,7 +75,8 @@ class Tail:
         while True:
             kafka = self._connect(self._settings)
             try:
-                await asyncio.wait_for(kafka.start(), START_SECONDS)
+                async with asyncio.timeout(START_SECONDS):
+                    await kafka.start()
                 await self._begin(kafka)
                 self._well()
                 delay = FIRST_DELAY_SECONDS
@@ -94,14 +95,16 @@ class Tail:
     async def _begin(self, kafka: Any) -> None:
         """Take all partitions: at the place reached before, or a few messages before the end."""
         # A client asks only for the topics it was told of.
-        await asyncio.wait_for(kafka._client.set_topics(TOPICS), START_SECONDS)
+        async with asyncio.timeout(START_SECONDS):
+            await kafka._client.set_topics(TOPICS)
         partitions = _partitions(kafka)
         missing = set(LOGS) - {partition.topic for partition in partitions}
         if missing:
             raise NotThere(f"no such topics yet: {', '.join(sorted(missing))}")
         kafka.assign(partitions)
         ends = await self._probe(kafka, partitions)
-        starts = await asyncio.wait_for(kafka.beginning_offsets(partitions), START_SECONDS)
+        async with asyncio.timeout(START_SECONDS):
+            starts = await kafka.beginning_offsets(partitions)
         for partition, end in ends.items():
             place = self._next.get(partition, max(starts[partition], end - REWIND))
             kafka.seek(partition, min(max(place, starts[partition]), end))
@@ -127,9 +130,8 @@ class Tail:
             await self._probe(kafka, kafka.assignment())
 
     async def _probe(self, kafka: Any, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        found: dict[TopicPartition, int] = await asyncio.wait_for(
-            kafka.end_offsets(list(partitions)), 2 * PROBE_SECONDS
-        )
+        async with asyncio.timeout(2 * PROBE_SECONDS):
+            found: dict[TopicPartition, int] = await kafka.end_offsets(list(partitions))
         return found
 
     def _take(self, record: Any) -> None:

@@ -18,7 +18,8 @@ async def readiness(checks: Mapping[str, Check]) -> tuple[bool, dict[str, Any]]:
 
     async def one(check: Check) -> str:
         try:
-            return await asyncio.wait_for(check(), CHECK_SECONDS) or "ok"
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await check() or "ok"
         except TimeoutError:
             return f"no answer within {CHECK_SECONDS:.0f} s"
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer

@@ -123,7 +123,8 @@ class KafkaPublisher:
         self._known.clear()
         if producer is not None:
             try:
-                await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    await producer.stop()
             except Exception as error:  # noqa: BLE001 - it is given up in any case
                 logger.warning("producer given up", error=repr(error))
                 await _give_up(producer)

@@ -244,7 +244,8 @@ class Relay:
         if self._wake.is_set():
             return
         try:
-            await asyncio.wait_for(self._wake.wait(), CLAIM_SECONDS if self._unclaimed() else LOOK_SECONDS / 2)
+            async with asyncio.timeout(CLAIM_SECONDS if self._unclaimed() else LOOK_SECONDS / 2):
+                await self._wake.wait()
         except TimeoutError:
             await self._mark()
 

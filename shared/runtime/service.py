@@ -133,9 +133,11 @@ def build_app(service: Service[Any], settings: ServiceSettings, kafka: KafkaSett
         async with _tasks(service, running):
             yield
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(publisher.close(), CLOSE_SECONDS)
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await publisher.close()
         try:
-            await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await pool.close()
         except TimeoutError:
             pool.terminate()
 

@@ -61,7 +61,8 @@ class Schedule:
             except STORE_FAULTS as error:
                 logger.warning("the scorecards could not be looked at; they will be again", error=repr(error))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._woken.wait()
 
     async def look(self, pool: asyncpg.Pool, behind: bool) -> None:
         """Once: ask for what is due, compute all that was asked for, publish what publishes itself.

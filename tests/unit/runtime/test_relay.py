@@ -273,3 +273,21 @@ async def test_a_dropped_session_is_a_transient_fault(store: MemoryStore) -> Non
         store.drop_sessions()
         with pytest.raises(Away):
             await ownership.heartbeat()
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_cancelled_just_as_it_is_woken_it_ends(steps: int, store: MemoryStore, topic: Topic) -> None:
+    process = Process(store, topic)
+    process.relay.want({SHARD})
+    task = asyncio.create_task(process.relay.run())
+    await until(lambda: process.relay.holds(SHARD))
+    await asyncio.sleep(0.01)
+
+    process.relay.look()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+
+    ended, _ = await asyncio.wait({task}, timeout=2)
+    process.relay.stop()
+    assert task in ended
