@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 
 from deploy.local.processes import Addresses, role_url
@@ -24,6 +25,11 @@ TOY_PASSWORD = "toy"
 HERE = Path(__file__).parent
 ON_ENGINES = ("integration", "e2e", "contract", "faults")
 """Folders in which tests need engines, or start some themselves. Elsewhere it is seen by the fixtures they use."""
+
+EXPLORE = "CHUISHAO_EXPLORE"
+"""Set, random examples are other ones in every run. Otherwise a test that passed on a commit passes there again."""
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("default" if os.environ.get(EXPLORE) else "repeatable")
 
 os.environ.pop("COLUMNS", None)  # a console would keep the width that it finds when it is made; tests say their own
 

@@ -49,7 +49,7 @@ class Bare:
                 return 0
             await queries.take_steps(transaction.connection, now=now, **_taken(found, now))
             rows = _rows(heads, [one.case_id for one in found])
-            await transaction.append(rows, list(heads.values()))
+            await transaction.write(rows, list(heads.values()))
         if len(found) < MOST_AT_ONCE:
             self._floors = dict.fromkeys(range(SHARDS), now)
         self.steps.extend(_step(one, row, now) for one, row in zip(found, rows, strict=True))

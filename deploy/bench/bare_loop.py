@@ -55,7 +55,7 @@ async def _service(where: Stage, name: str, part: Part) -> AsyncIterator[Worker]
         "part": written(part),
         "kafka": where.addresses.kafka_bootstrap,
         "postgres": where.addresses.postgres_admin_url,
-        "schema": _schema(name),
+        "search_path": f"{_schema(name)}, {name}",  # its own tables, the service's functions
         "units": [unit for unit, _ in UNITS],
         "archive_seconds": ARCHIVE_SECONDS,
     }
@@ -88,6 +88,7 @@ async def _make_tables(admin_url: str, parts: Mapping[str, Part]) -> None:
                 create table {schema}.log (like {name}.log including all);
                 create table {schema}.head (like {name}.head including all) with (fillfactor = 50);
                 create table {schema}.progress (like {name}.progress including all) with (fillfactor = 50);
+                create table {schema}.door (like {name}.door including all);
                 create table {schema}.state (case_id uuid primary key, caseseq integer not null, state jsonb not null)
                     with (fillfactor = 80);
                 create table {schema}.item (

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from shared.contracts.envelope import CONTENT_TYPE, MAXIMUM_BYTES
 from shared.contracts.topics import SHARDS, assignments_topic, reports_topic, shard_of
 from shared.runtime.kafka import BATCH_RECORDS, partitions_of
 from shared.runtime.log import Head, Row, after, next_row
-from shared.runtime.postgres import each, prepare
+from shared.runtime.postgres import PostgresStore, PostgresTransaction, each, prepare
 from shared.runtime.postgres import queries as road
 
 REPORT_STEPS = {
@@ -37,8 +37,6 @@ REPORT_STEPS = {
 POLL_MS = 200
 ASSIGNMENTS = "assignments."
 STEP = "step"
-
-_OF_A_HEAD = tuple(field.name for field in fields(Head))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class Taken:
 class BareService:
     def __init__(self, part: Part, pool: asyncpg.Pool, units: Sequence[str], archive_seconds: float) -> None:
         self._part = part
-        self._pool = pool
+        self._store = PostgresStore(part.service, pool, "")
         self._units = units
         self._archive_seconds = archive_seconds
         self._published = dict.fromkeys(range(SHARDS), 0)
@@ -82,19 +80,14 @@ class BareService:
     async def _travel(self, batch: Sequence[Taken]) -> None:
         """The road's transaction without its decisions."""
         cases = list({one.case_id for one in batch})
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._store.transaction() as transaction:
             shards = sorted({shard_of(case_id) for case_id in cases})
-            locked = [dict(one) async for one in each(road.lock_heads(connection, shards=shards))]
-            heads = {one["shard"]: Head(**{name: one[name] for name in _OF_A_HEAD}) for one in locked}
-            logs = list({one.log for one in batch if one.log})
-            done = {}
-            if logs:
-                found = each(road.progress(connection, logs=logs))
-                done = {(one["log"], one["shard"]): one["sequence"] async for one in found}
-            found = each(road.load_states(connection, case_ids=cases))
+            heads = await transaction.lock_heads(shards, sorted({one.log for one in batch if one.log}))
+            done = dict(transaction.progress)
+            found = each(road.load_states(transaction.connection, case_ids=cases))
             caseseqs = {one["case_id"]: one["caseseq"] async for one in found}
             rows, saved = self._react(batch, heads, done, caseseqs)
-            await self._save(connection, batch, rows, heads, done, saved)
+            await self._save(transaction, batch, rows, heads, done, saved)
         if rows:
             self._to_publish.put_nowait(rows)
 
@@ -130,7 +123,7 @@ class BareService:
 
     async def _save(
         self,
-        connection: Any,
+        transaction: PostgresTransaction,
         batch: Sequence[Taken],
         rows: Sequence[tuple[Row, Any]],
         heads: Mapping[int, Head],
@@ -138,34 +131,12 @@ class BareService:
         saved: Mapping[UUID, int],
     ) -> None:
         if saved:
-            states = [self._part.state] * len(saved)
-            await road.save_states(connection, case_ids=list(saved), caseseqs=list(saved.values()), states=states)
-        if rows:
-            await self._append(connection, [row for row, _ in rows], heads)
-        await self._write_others(connection, batch)
-        if done:
-            await road.advance(
-                connection,
-                logs=[log for log, _ in done],
-                shards=[shard for _, shard in done],
-                sequences=list(done.values()),
-            )
-
-    async def _append(self, connection: Any, rows: Sequence[Row], heads: Mapping[int, Head]) -> None:
-        await road.append(
-            connection,
-            shards=[row.shard for row in rows],
-            sequences=[row.sequence for row in rows],
-            case_ids=[row.case_id for row in rows],
-            caseseqs=[row.caseseq for row in rows],
-            events=[row.event for row in rows],
-            digests=[row.digest for row in rows],
-            hashes=[row.hash for row in rows],
-            head_shards=list(heads),
-            head_sequences=[head.sequence for head in heads.values()],
-            head_hashes=[head.hash for head in heads.values()],
-            head_published=[self._published[shard] for shard in heads],
-        )
+            told = {"case_ids": list(saved), "caseseqs": list(saved.values())}
+            await road.save_states(transaction.connection, **told, states=[self._part.state] * len(saved))
+        await self._write_others(transaction.connection, batch)
+        moved = [replace(head, published=self._published[shard]) for shard, head in heads.items()] if rows else []
+        if moved or done:
+            await transaction.write([row for row, _ in rows], moved, done)
 
     async def _write_others(self, connection: Any, batch: Sequence[Taken]) -> None:
         """Rows that stand for all that ours keeps beside its log and its states."""
@@ -245,7 +216,7 @@ async def serve(spec: Mapping[str, Any]) -> None:
     part = read(spec["part"])
     kafka = spec["kafka"]
     pool = await asyncpg.create_pool(
-        spec["postgres"], min_size=2, max_size=4, server_settings={"search_path": spec["schema"]}, init=prepare
+        spec["postgres"], min_size=2, max_size=4, server_settings={"search_path": spec["search_path"]}, init=prepare
     )
     consumer = AIOKafkaConsumer(
         bootstrap_servers=kafka, fetch_max_wait_ms=100, max_partition_fetch_bytes=4 * MAXIMUM_BYTES

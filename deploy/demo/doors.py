@@ -29,7 +29,11 @@ PASSED = 422
 
 
 class Unanswered(Exception):
-    """A door said no for good, or nothing for too long."""
+    """A door said no for good, with this `status`, or nothing for too long."""
+
+    def __init__(self, said: str, status: int | None = None) -> None:
+        super().__init__(said)
+        self.status = status
 
 
 class Doors:
@@ -130,7 +134,7 @@ class Doors:
             if may_be_late and (status == PASSED or too_late):
                 return {}
             if status not in (None, NOT_NOW, *NOT_YET) or loop.time() > until:
-                raise Unanswered(f"POST {service} {path}: {said}")
+                raise Unanswered(f"POST {service} {path}: {said}", status)
             await asyncio.sleep(delay)
             delay = min(delay * 1.6, 1.0)
 

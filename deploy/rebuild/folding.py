@@ -9,7 +9,7 @@ from services.intake.domain.whistle import Whistle, WhistleStage
 from services.router.domain.case import Case
 from services.router.domain.evolution import evolve, opened
 from shared.contracts import facts as f
-from shared.runtime.road import Versioned
+from shared.runtime.ports import Versioned
 
 
 def whistle_of(history: History) -> Versioned[Any]:

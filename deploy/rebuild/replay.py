@@ -19,7 +19,7 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.facts import Fact, LogRedacted
 from shared.contracts.topics import shard_of
 from shared.runtime.decision import FromLog, Input
-from shared.runtime.road import Versioned
+from shared.runtime.ports import Versioned
 
 MOST_TRIED = 64
 """In how many places it is tried what was read between two of a service's own events."""

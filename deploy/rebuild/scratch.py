@@ -15,8 +15,8 @@ from uuid import UUID
 import orjson
 
 from shared.contracts.words import WORDS
+from shared.runtime.ports import Versioned
 from shared.runtime.postgres import PostgresTransaction
-from shared.runtime.road import Versioned
 
 _KEY = """
 select array_agg(attname order by place) from pg_index

@@ -28,8 +28,8 @@ from services.sla.domain.clock_state import ClockState
 from services.sla.store import ClockStates
 from shared.contracts.topics import CASES, DEADLINES
 from shared.contracts.words import without_words
+from shared.runtime.ports import Versioned
 from shared.runtime.postgres import prepare
-from shared.runtime.road import Versioned
 
 PAGE = 200
 BY_WHICH_VERSION = {"policy_version", "calendar_version"}

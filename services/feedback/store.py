@@ -16,9 +16,9 @@ from services.feedback.domain.measuring.part import Part, Whole
 from services.feedback.domain.review import Review, Tally, Waiting
 from services.feedback.scorecards.measured_rows import part_row, whole_row
 from shared.runtime.decision import Refusal
+from shared.runtime.ports import Versioned
 from shared.runtime.postgres import JsonStates, PostgresTransaction, each, is_transient
 from shared.runtime.problems import Refused
-from shared.runtime.road import Versioned
 
 _SQL = Path(__file__).parent / "sql"
 queries: Any = aiosql.from_path(_SQL / "queries.sql", "asyncpg", mandatory_parameters=False)

@@ -13,9 +13,9 @@ import asyncpg
 from services.intake.domain.whistle import Whistle
 from services.intake.ids import case_number
 from shared.contracts.vocabulary import Source
+from shared.runtime.ports import Versioned
 from shared.runtime.postgres import STORE_FAULTS, JsonStates, PostgresTransaction, each, is_transient
 from shared.runtime.problems import unavailable
-from shared.runtime.road import Versioned
 
 queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
 

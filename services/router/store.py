@@ -16,8 +16,8 @@ from services.router.domain.case import Case
 from services.router.domain.routing.what_if import Past
 from shared.contracts.facts import Matter
 from shared.contracts.vocabulary import CaseList, Ledger, Stage
+from shared.runtime.ports import Versioned
 from shared.runtime.postgres import JsonStates, PostgresTransaction, each
-from shared.runtime.road import Versioned
 
 queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
 

@@ -13,7 +13,7 @@ from services.sla.domain.deadline import Deadline, State
 from services.sla.timer import Found
 from shared.contracts.topics import SHARDS, shard_of
 from shared.runtime.memory import MemoryStates, MemoryStore, MemoryTransaction, Tables
-from shared.runtime.road import Versioned
+from shared.runtime.ports import Versioned
 
 
 class MemoryClockStates(MemoryStates[ClockState]):

@@ -24,9 +24,9 @@ from shared.contracts.facts import DeadlineFact
 from shared.contracts.topics import SHARDS, shard_of
 from shared.contracts.vocabulary import Obligation, Urgency
 from shared.runtime import failpoints
+from shared.runtime.ports import Versioned
 from shared.runtime.postgres import JsonStates, PostgresTransaction, each
 from shared.runtime.postgres import queries as runtime_queries
-from shared.runtime.road import Versioned
 
 Name = tuple[str, str, int]
 """Unit, obligation and generation: a deadline's name within its case."""

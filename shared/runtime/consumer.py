@@ -20,7 +20,8 @@ from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES, report
 from shared.runtime import failpoints, metrics, tracing
 from shared.runtime.decision import DoorKey, Fate, Forgotten, FromDoor, FromLog, Input, Letter, Outcome
 from shared.runtime.kafka import BATCH_RECORDS, leave, make_consumer, subscription
-from shared.runtime.road import Road, Sleep
+from shared.runtime.ports import Sleep
+from shared.runtime.road import Road
 from shared.runtime.settings import KafkaSettings
 
 logger = structlog.get_logger(__name__)

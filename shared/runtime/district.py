@@ -19,8 +19,8 @@ import structlog
 from shared.contracts import units_json
 from shared.contracts.units import UnitTree
 from shared.runtime import failpoints, metrics
+from shared.runtime.ports import States, Versioned
 from shared.runtime.postgres import STORE_FAULTS, PostgresTransaction, each
-from shared.runtime.road import States, Versioned
 
 logger = structlog.get_logger(__name__)
 

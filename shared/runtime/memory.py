@@ -15,8 +15,8 @@ from uuid import UUID
 from shared.contracts.topics import SHARDS
 from shared.runtime.decision import DoorKey
 from shared.runtime.log import GENESIS, Head, Row
+from shared.runtime.ports import NOTHING, Burial, Kept, Versioned
 from shared.runtime.relay import DeadLetter
-from shared.runtime.road import Burial, Kept, Versioned
 
 S = TypeVar("S")
 
@@ -50,13 +50,12 @@ class MemoryTransaction:
         self.tables = tables
         self.known: Mapping[UUID, Versioned[Any]] = {}
         self.now = now
+        self.progress: Mapping[tuple[str, int], int] = {}
         self.notifies = False
 
-    async def lock_heads(self, shards: Collection[int]) -> dict[int, Head]:
+    async def lock_heads(self, shards: Collection[int], logs: Collection[str] = ()) -> dict[int, Head]:
+        self.progress = {(log, shard): self.tables.progress.get((log, shard), 0) for log in logs for shard in shards}
         return {shard: self.tables.heads[shard] for shard in shards}
-
-    async def progress(self, logs: Collection[str]) -> dict[tuple[str, int], int]:
-        return {key: done for key, done in self.tables.progress.items() if key[0] in logs}
 
     async def kept(self, keys: Collection[DoorKey]) -> dict[tuple[str, str], Kept]:
         wanted = {(key.scope, key.id) for key in keys}
@@ -65,18 +64,20 @@ class MemoryTransaction:
     async def replayable(self, numbers: Collection[int]) -> set[int]:
         return {number for number in numbers if 0 < number <= len(self.tables.burials)} - self.tables.replayed
 
-    async def append(self, rows: Sequence[Row], heads: Collection[Head]) -> None:
+    async def write(
+        self,
+        rows: Sequence[Row] = (),
+        heads: Collection[Head] = (),
+        progress: Mapping[tuple[str, int], int] = NOTHING,
+        kept: Sequence[tuple[DoorKey, Kept]] = (),
+    ) -> None:
+        if any((key.scope, key.id) in self.tables.kept for key, _ in kept):
+            raise Taken("another transaction was first")
         for row in rows:
             self.tables.log[row.shard].append(row)
         for head in heads:
             self.tables.heads[head.shard] = replace(head, saves=head.saves + 1)
-
-    async def advance(self, progress: Mapping[tuple[str, int], int]) -> None:
         self.tables.progress.update(progress)
-
-    async def keep(self, kept: Sequence[tuple[DoorKey, Kept]]) -> None:
-        if any((key.scope, key.id) in self.tables.kept for key, _ in kept):
-            raise Taken("another transaction was first")
         self.tables.kept.update({(key.scope, key.id): value for key, value in kept})
 
     async def bury(self, burials: Sequence[Burial]) -> None:

@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from shared.runtime.decision import DoorKey
 from shared.runtime.log import Head, Row
+from shared.runtime.ports import NOTHING, Burial, Kept, Versioned
 from shared.runtime.relay import DeadLetter
-from shared.runtime.road import Burial, Kept, Versioned
 
 queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
 
@@ -117,21 +117,24 @@ class PostgresTransaction:
         self.known: Mapping[UUID, Versioned[Any]] = {}
         self._channel = channel
         self._now: datetime | None = None
+        self.progress: Mapping[tuple[str, int], int] = {}
 
     @property
     def now(self) -> datetime:
         assert self._now is not None, "the heads are locked first"
         return self._now
 
-    async def lock_heads(self, shards: Collection[int]) -> dict[int, Head]:
-        locked = [dict(record) async for record in each(queries.lock_heads(self.connection, shards=list(shards)))]
+    async def lock_heads(self, shards: Collection[int], logs: Collection[str] = ()) -> dict[int, Head]:
+        found = each(queries.lock_heads(self.connection, shards=list(shards), logs=list(logs)))
+        locked = [dict(record) async for record in found]
         times = [record.pop("locked_at") for record in locked]
         self._now = max(times) if times else await queries.now(self.connection)
+        self.progress = {
+            (log, record["shard"]): done
+            for record in locked
+            for log, done in zip(logs, record.pop("progress"), strict=True)
+        }
         return {record["shard"]: Head(**record) for record in locked}
-
-    async def progress(self, logs: Collection[str]) -> dict[tuple[str, int], int]:
-        found = each(queries.progress(self.connection, logs=list(logs)))
-        return {(record["log"], record["shard"]): record["sequence"] async for record in found}
 
     async def kept(self, keys: Collection[DoorKey]) -> dict[tuple[str, str], Kept]:
         scopes, ids = [key.scope for key in keys], [key.id for key in keys]
@@ -146,8 +149,14 @@ class PostgresTransaction:
     async def replayable(self, numbers: Collection[int]) -> set[int]:
         return {record["number"] async for record in each(queries.replayable(self.connection, numbers=list(numbers)))}
 
-    async def append(self, rows: Sequence[Row], heads: Collection[Head]) -> None:
-        await queries.append(
+    async def write(
+        self,
+        rows: Sequence[Row] = (),
+        heads: Collection[Head] = (),
+        progress: Mapping[tuple[str, int], int] = NOTHING,
+        kept: Sequence[tuple[DoorKey, Kept]] = (),
+    ) -> None:
+        await queries.write(
             self.connection,
             shards=[row.shard for row in rows],
             sequences=[row.sequence for row in rows],
@@ -160,19 +169,9 @@ class PostgresTransaction:
             head_sequences=[head.sequence for head in heads],
             head_hashes=[head.hash for head in heads],
             head_published=[head.published for head in heads],
-        )
-
-    async def advance(self, progress: Mapping[tuple[str, int], int]) -> None:
-        await queries.advance(
-            self.connection,
             logs=[log for log, _ in progress],
-            shards=[shard for _, shard in progress],
-            sequences=list(progress.values()),
-        )
-
-    async def keep(self, kept: Sequence[tuple[DoorKey, Kept]]) -> None:
-        await queries.keep(
-            self.connection,
+            log_shards=[shard for _, shard in progress],
+            log_sequences=list(progress.values()),
             scopes=[key.scope for key, _ in kept],
             ids=[key.id for key, _ in kept],
             fingerprints=[value.fingerprint for _, value in kept],

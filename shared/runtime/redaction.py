@@ -19,8 +19,8 @@ from shared.contracts.facts import Actor, LogRedacted
 from shared.contracts.topics import shard_of
 from shared.contracts.words import without_words
 from shared.runtime.log import Head, Row, after, next_row
+from shared.runtime.ports import States, Versioned
 from shared.runtime.postgres import PostgresStore, each, queries
-from shared.runtime.road import States, Versioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ async def _forget(
     await queries.forget_letters(connection, case_id=case_id)
     said = _said(service, wanted, spoken, head, len(rows), transaction.now, actor)
     if said:
-        await transaction.append(said, [_moved(head, said)])
+        await transaction.write(said, [_moved(head, said)])
     state = (await states.load(transaction, [case_id])).get(case_id)
     if state is not None:
         await states.save(transaction, {case_id: Versioned(without_words(state.state), len(rows) + len(said))})

@@ -19,7 +19,7 @@ from shared.contracts.envelope import CONTENT_TYPE, MAXIMUM_BYTES, Envelope, dec
 from shared.contracts.topics import dead_letter_topic
 from shared.runtime import failpoints, metrics, tracing
 from shared.runtime.log import Head, Row, by_shard
-from shared.runtime.road import LogStore, Sleep
+from shared.runtime.ports import LogStore, Sleep
 
 logger = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from shared.contracts.topics import shard_of
 from shared.runtime.log import Head
-from shared.runtime.road import Versioned
+from shared.runtime.ports import Versioned
 
 S = TypeVar("S")
 

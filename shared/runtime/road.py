@@ -15,11 +15,10 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import structlog
@@ -43,130 +42,15 @@ from shared.runtime.decision import (
     Refusal,
 )
 from shared.runtime.log import Head, Row, after, next_row
-
-if TYPE_CHECKING:
-    from shared.runtime.remembered import Remembered
+from shared.runtime.ports import Burial, Find, Kept, LogStore, Outlet, Sleep, States, Transaction, Versioned
+from shared.runtime.remembered import Remembered
 
 logger = structlog.get_logger(__name__)
 
-M = TypeVar("M")
 S = TypeVar("S")
 
-
-# --- the ports -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Versioned(Generic[S]):
-    """A state and the number of events its case has in this log."""
-
-    state: S | None
-    caseseq: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What a door remembers of a request that had its effect."""
-
-    fingerprint: str | None
-    answer: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Burial:
-    """An input that could not be handled, on its way to the dead letters."""
-
-    input: Input[Any]
-    kind: str
-    reason: str
-
-
-class Transaction(Protocol):
-    """One database transaction of a service. Methods may be called once the heads are locked."""
-
-    known: Mapping[UUID, Versioned[Any]]
-    """States that are current, so that nobody need load them; none unless the road says so."""
-
-    @property
-    def now(self) -> datetime:
-        """The database's clock when the heads were locked, UTC. No other clock decides anything."""
-        ...
-
-    async def lock_heads(self, shards: Collection[int]) -> dict[int, Head]:
-        """Lock these shards' heads, in shard order, until the transaction ends."""
-        ...
-
-    async def progress(self, logs: Collection[str]) -> dict[tuple[str, int], int]:
-        """How far each shard of these logs has been consumed; a shard never consumed is left out."""
-        ...
-
-    async def kept(self, keys: Collection[DoorKey]) -> dict[tuple[str, str], Kept]: ...
-
-    async def replayable(self, numbers: Collection[int]) -> set[int]: ...
-
-    async def append(self, rows: Sequence[Row], heads: Collection[Head]) -> None:
-        """Append rows, if any, and move these heads: `saves` of each by one."""
-        ...
-
-    async def advance(self, progress: Mapping[tuple[str, int], int]) -> None: ...
-
-    async def keep(self, kept: Sequence[tuple[DoorKey, Kept]]) -> None:
-        """Remember requests. Raises a transient error if another transaction was first."""
-        ...
-
-    async def bury(self, burials: Sequence[Burial]) -> None: ...
-
-    async def mark_replayed(self, numbers: Collection[int]) -> None: ...
-
-    async def notify(self, shards: Collection[int]) -> None:
-        """Tell the relays that hold these shards, once committed."""
-        ...
-
-
-class LogStore(Protocol):
-    """Where a service's log and everything beside it is kept."""
-
-    def transaction(self) -> AbstractAsyncContextManager[Any]: ...
-
-    def is_transient(self, error: BaseException) -> bool:
-        """Whether trying again may help: the store is away, or another transaction was in the way."""
-        ...
-
-
-class States(Protocol[S]):
-    """A service's states by case, loaded and saved inside the road's transaction.
-
-    What the transaction has in `known` is given as it is.
-    """
-
-    async def load(self, transaction: Any, case_ids: Collection[UUID]) -> dict[UUID, Versioned[S]]: ...
-
-    async def save(self, transaction: Any, states: Mapping[UUID, Versioned[S]]) -> None: ...
-
-
-class Outlet(Protocol):
-    """What the road tells after a commit: the relay."""
-
-    def holds(self, shard: int) -> bool: ...
-
-    def published(self, shard: int) -> int:
-        """How far the shard is known to be published by this process (0 if it does not hold it)."""
-        ...
-
-    def offer(self, rows: Sequence[Row]) -> None: ...
-
-    def look(self) -> None:
-        """Something may have been appended that was not offered: look in the store."""
-        ...
-
-
-Find: TypeAlias = Callable[[Any, datetime], Awaitable[Sequence[Input[Any]]]]
-Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 BY_TIMER, OUR_OWN = "timer", "own"
 """Doors of what nobody outside asked for: a deadline's time came; what we found to do ourselves."""
-
-
-# --- the road --------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -204,7 +88,7 @@ class Road(Generic[S]):
         outlet: Outlet,
         sleep: Sleep = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
-        remembered: "Remembered[S] | None" = None,
+        remembered: Remembered[S] | None = None,
     ) -> None:
         self.service = service
         self.store = store
@@ -230,7 +114,8 @@ class Road(Generic[S]):
 
         try:
             doors = {_door_of(item) for item in inputs}
-            return await self.travel_found({item.shard for item in inputs}, given, patience, doors)
+            logs = {item.origin.log for item in inputs if isinstance(item.origin, FromLog)}
+            return await self.travel_found({item.shard for item in inputs}, given, patience, doors, logs)
         except Unavailable:
             raise
         except Exception as error:
@@ -250,16 +135,19 @@ class Road(Generic[S]):
         find: Find,
         patience: float | None = None,
         doors: Collection[str] = (BY_TIMER,),
+        logs: Collection[str] = (),
     ) -> list[Outcome]:
         """Like `travel`, with the inputs found inside the transaction once the heads are locked.
 
-        `doors`: where they came in, to be measured as.
+        `doors`: where they came in, to be measured as. `logs`: those that inputs may come from.
         """
+        if self._remembered is not None:
+            logs = {*logs, *self._remembered.logs}
         started = self._monotonic()
         attempt = 0
         while True:
             try:
-                outcomes = await self._attempt(shards, find)
+                outcomes = await self._attempt(shards, find, logs)
             except Exception as error:
                 if not self.store.is_transient(error):
                     raise
@@ -278,13 +166,15 @@ class Road(Generic[S]):
                     self._metrics.travelled(doors, self._monotonic() - started)
                 return outcomes
 
-    async def _attempt(self, shards: Collection[int], find: Find) -> list[Outcome]:
+    async def _attempt(self, shards: Collection[int], find: Find, logs: Collection[str]) -> list[Outcome]:
         with tracing.batch(self.service) as traced:
-            return await self._transact(shards, find, traced)
+            return await self._transact(shards, find, logs, traced)
 
-    async def _transact(self, shards: Collection[int], find: Find, traced: tracing.BatchTrace | None) -> list[Outcome]:
+    async def _transact(
+        self, shards: Collection[int], find: Find, logs: Collection[str], traced: tracing.BatchTrace | None
+    ) -> list[Outcome]:
         async with self.store.transaction() as transaction:
-            heads = await transaction.lock_heads(sorted(shards))
+            heads = await transaction.lock_heads(sorted(shards), sorted(logs))
             inputs = await find(transaction, transaction.now)
             if not inputs:
                 return []
@@ -309,22 +199,18 @@ class Road(Generic[S]):
         return outcomes
 
     async def _open(self, transaction: Transaction, heads: dict[int, Head], inputs: Sequence[Input[Any]]) -> _Batch[S]:
-        logs = {item.origin.log for item in inputs if isinstance(item.origin, FromLog)}
         keys = [key for item in inputs if isinstance(item.origin, FromDoor) for key in item.origin.keys]
         letters = {item.origin.number for item in inputs if isinstance(item.origin, FromDeadLetter)}
         case_ids = {item.case_id for item in inputs if not item.unreadable}
-        if self._remembered is not None:
-            logs.update(self._remembered.logs)
-        progress = await transaction.progress(logs) if logs else {}
         marks: dict[int, tuple[int, ...]] = {}
         if self._remembered is not None:
-            marks = self._remembered.marks(heads, progress)
+            marks = self._remembered.marks(heads, transaction.progress)
             if not _by_timer(inputs):
                 transaction.known = self._remembered.recall(marks, case_ids)
         batch: _Batch[S] = _Batch(
             now=transaction.now,
             heads=dict(heads),
-            progress=progress,
+            progress=dict(transaction.progress),
             states=await self._states.load(transaction, case_ids),
             marks=marks,
             kept=await transaction.kept(keys) if keys else {},
@@ -333,7 +219,7 @@ class Road(Generic[S]):
             batch.replayed = letters - await transaction.replayable(letters)
         return batch
 
-    def _learn(self, remembered: "Remembered[S]", batch: _Batch[S], inputs: Sequence[Input[Any]]) -> None:
+    def _learn(self, remembered: Remembered[S], batch: _Batch[S], inputs: Sequence[Input[Any]]) -> None:
         """Remember the states of a batch that is committed. What a timer loads of a case may be a part of it."""
         after = remembered.marks(batch.heads, batch.progress)
         if _by_timer(inputs):
@@ -465,6 +351,7 @@ class Road(Generic[S]):
         return Outcome(Fate.BURIED, note=reason)
 
     async def _save(self, transaction: Transaction, batch: _Batch[S]) -> None:
+        heads: list[Head] = []
         if batch.changed:
             await self._states.save(transaction, batch.changed)
             touched = {shard_of(case_id) for case_id in batch.changed}
@@ -473,17 +360,14 @@ class Road(Generic[S]):
                 for shard, head in batch.heads.items()
                 if shard in touched
             ]
-            await transaction.append(batch.rows, heads)
-            for head in heads:
-                batch.heads[head.shard] = replace(head, saves=head.saves + 1)
+        if heads or batch.advanced or batch.newly_kept:
+            await transaction.write(batch.rows, heads, batch.advanced, batch.newly_kept)
+        for head in heads:
+            batch.heads[head.shard] = replace(head, saves=head.saves + 1)
         if batch.rows:
             elsewhere = [shard for shard in {row.shard for row in batch.rows} if not self._outlet.holds(shard)]
             if elsewhere:
                 await transaction.notify(elsewhere)
-        if batch.advanced:
-            await transaction.advance(batch.advanced)
-        if batch.newly_kept:
-            await transaction.keep(batch.newly_kept)
         if batch.burials:
             await transaction.bury(batch.burials)
         if batch.newly_replayed:

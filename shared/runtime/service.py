@@ -32,11 +32,12 @@ from shared.runtime.district import ByTheSetup, Setup
 from shared.runtime.door import Door
 from shared.runtime.identity import Gatekeeper, read_api_keys
 from shared.runtime.kafka import KafkaPublisher
+from shared.runtime.ports import States
 from shared.runtime.postgres import STORE_FAULTS, PostgresStore, open_pool, queries
 from shared.runtime.relay import Acknowledged, Project, Relay, no_projection
 from shared.runtime.remembered import Remembered
 from shared.runtime.requests import MeasuredRequests
-from shared.runtime.road import Road, States
+from shared.runtime.road import Road
 from shared.runtime.running import Running
 from shared.runtime.settings import KafkaSettings, ServiceSettings
 

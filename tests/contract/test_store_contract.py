@@ -1,7 +1,7 @@
 """What every store must do: one suite, run over the in-memory twin and over PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from shared.runtime.decision import DoorKey, FromDoor, Input, Letter
 from shared.runtime.log import GENESIS, Head, Row, after, next_row, verify_chain
 from shared.runtime.memory import MemoryStates, MemoryStore
-from shared.runtime.postgres import JsonStates, PostgresStore, open_pool, queries
+from shared.runtime.ports import Burial, Kept, States, Versioned
+from shared.runtime.postgres import STORE_FAULTS, JsonStates, PostgresStore, open_pool, queries
 from shared.runtime.relay import RelayStore
-from shared.runtime.road import Burial, Kept, States, Versioned
 from tests.conftest import Database, empty_toys
 from tests.integration.runtime.waiting import eventually
 
@@ -79,7 +79,7 @@ def burial(offset: int, reason: str = "poison") -> Burial:
 async def append(store: RelayStore, made: list[Row], published: int = 0) -> None:
     async with store.transaction() as transaction:
         await transaction.lock_heads([SHARD])
-        await transaction.append(made, [replace(after(START, made[-1]), published=published)])
+        await transaction.write(made, [replace(after(START, made[-1]), published=published)])
 
 
 async def head_of(store: RelayStore, shard: int = SHARD) -> Head:
@@ -99,18 +99,17 @@ async def _write_everything(subject: Subject, transaction: Any) -> None:
     await transaction.lock_heads([SHARD])
     made = rows(2)
     await subject.states.save(transaction, {CASE: Versioned(Notes(notes=("a",)), 2)})
-    await transaction.append(made, [after(START, made[-1])])
-    await transaction.advance({("whistles", SHARD): 7})
-    await transaction.keep([(DoorKey("http", "k"), Kept("f", {"number": "吹1"}))])
+    remembered = [(DoorKey("http", "k"), Kept("f", {"number": "吹1"}))]
+    await transaction.write(made, [after(START, made[-1])], {("whistles", SHARD): 7}, remembered)
     await transaction.bury([burial(1)])
 
 
 async def _everything(subject: Subject) -> list[Any]:
     async with subject.another.transaction() as transaction:
-        heads = await transaction.lock_heads([SHARD])
+        heads = await transaction.lock_heads([SHARD], ["whistles"])
         return [
             heads[SHARD].sequence,
-            await transaction.progress({"whistles"}),
+            transaction.progress,
             await transaction.kept([DoorKey("http", "k")]),
             await transaction.replayable({1}),
             await subject.states.load(transaction, {CASE}),
@@ -138,7 +137,7 @@ async def test_a_transaction_that_fails_leaves_nothing(subject: Subject) -> None
             await _write_everything(subject, transaction)
             raise _No
 
-    assert await _everything(subject) == [0, {}, {}, set(), {}, 0]
+    assert await _everything(subject) == [0, {("whistles", SHARD): 0}, {}, set(), {}, 0]
 
 
 async def test_nobody_sees_a_transaction_before_it_commits(subject: Subject) -> None:
@@ -149,7 +148,7 @@ async def test_nobody_sees_a_transaction_before_it_commits(subject: Subject) -> 
         assert await subject.another.unpublished_letters(10) == []
 
 
-async def test_who_locks_a_head_second_waits_and_sees_what_the_first_appended(subject: Subject) -> None:
+async def test_who_locks_a_head_second_waits_and_sees_what_the_first_wrote(subject: Subject) -> None:
     order: list[str] = []
     locked = asyncio.Event()
 
@@ -158,19 +157,21 @@ async def test_who_locks_a_head_second_waits_and_sees_what_the_first_appended(su
             await transaction.lock_heads([SHARD])
             locked.set()
             made = rows(1)
-            await transaction.append(made, [after(START, made[-1])])
-            order.append("first appended")
+            await asyncio.sleep(0.1)  # so that the second waits already
+            await transaction.write(made, [after(START, made[-1])], {("whistles", SHARD): 1})
+            order.append("first wrote")
 
-    async def second() -> int:
+    async def second() -> tuple[int, Mapping[tuple[str, int], int]]:
         await locked.wait()
-        head = await head_of(subject.another)
-        order.append("second locked")
-        return head.sequence
+        async with subject.another.transaction() as transaction:
+            heads = await transaction.lock_heads([SHARD], ["whistles"])
+            order.append("second locked")
+            return heads[SHARD].sequence, transaction.progress
 
     _, seen = await asyncio.gather(first(), second())
 
-    assert order == ["first appended", "second locked"]
-    assert seen == 1
+    assert order == ["first wrote", "second locked"]
+    assert seen == (1, {("whistles", SHARD): 1})
 
 
 async def test_the_time_is_utc_and_does_not_go_back(subject: Subject) -> None:
@@ -228,7 +229,7 @@ async def test_marking_waits_for_a_transaction_under_way(subject: Subject) -> No
             marking = asyncio.create_task(subject.another.mark_published({SHARD: 1}))
             await asyncio.sleep(0)
             row = next_row(head, CASE, 2, b"{}")
-            await transaction.append([row], [after(head, row)])
+            await transaction.write([row], [after(head, row)])
         await marking
 
     await append_more()
@@ -243,12 +244,19 @@ async def test_marking_waits_for_a_transaction_under_way(subject: Subject) -> No
 async def test_progress_is_kept_by_log_and_shard(subject: Subject) -> None:
     async with subject.store.transaction() as transaction:
         await transaction.lock_heads([SHARD])
-        await transaction.advance({("whistles", SHARD): 1, ("cases", SHARD): 5, ("cases", OTHER_SHARD): 6})
+        assert transaction.progress == {}
+        await transaction.write(progress={("whistles", SHARD): 1, ("cases", SHARD): 5, ("cases", OTHER_SHARD): 6})
     async with subject.another.transaction() as transaction:
         await transaction.lock_heads([SHARD])
-        await transaction.advance({("cases", SHARD): 9})
-        assert await transaction.progress({"cases"}) == {("cases", SHARD): 9, ("cases", OTHER_SHARD): 6}
-        assert await transaction.progress({"feedback"}) == {}
+        await transaction.write(progress={("cases", SHARD): 9})
+    async with subject.store.transaction() as transaction:
+        await transaction.lock_heads([SHARD, OTHER_SHARD], ["feedback", "cases"])
+        assert transaction.progress == {
+            ("feedback", SHARD): 0,
+            ("feedback", OTHER_SHARD): 0,
+            ("cases", SHARD): 9,
+            ("cases", OTHER_SHARD): 6,
+        }
 
 
 @pytest.mark.parametrize("answer", [None, {}, {"number": "吹1", "nested": {"list": [1, None]}}], ids=repr)
@@ -256,7 +264,9 @@ async def test_the_door_remembers_what_it_answered(subject: Subject, answer: dic
     known, unknown = DoorKey("http 张三", "key", keep=timedelta(days=1)), DoorKey("http", "key")
     async with subject.store.transaction() as transaction:
         await transaction.lock_heads([SHARD])
-        await transaction.keep([(known, Kept("fingerprint", answer)), (replace(known, id="2"), Kept(None, answer))])
+        await transaction.write(
+            kept=[(known, Kept("fingerprint", answer)), (replace(known, id="2"), Kept(None, answer))]
+        )
     async with subject.another.transaction() as transaction:
         await transaction.lock_heads([SHARD])
         found = await transaction.kept([known, replace(known, id="2"), unknown])
@@ -269,7 +279,7 @@ async def test_of_two_that_remember_the_same_request_the_second_may_try_again(su
         try:
             async with store.transaction() as transaction:
                 await transaction.lock_heads([shard])
-                await transaction.keep([(DoorKey("http", "same"), Kept(None, {"shard": shard}))])
+                await transaction.write(kept=[(DoorKey("http", "same"), Kept(None, {"shard": shard}))])
         except Exception as error:  # noqa: BLE001 - which one is the question
             return error
         return None
@@ -423,7 +433,7 @@ async def test_requests_are_forgotten_when_their_time_is_over(postgres: Postgres
     keys = [DoorKey("s", "over", keep=timedelta(seconds=-1)), DoorKey("s", "new", keep=timedelta(days=1))]
     async with postgres.transaction() as transaction:
         await transaction.lock_heads([SHARD])
-        await transaction.keep([(key, Kept(None, None)) for key in (*keys, DoorKey("s", "for ever"))])
+        await transaction.write(kept=[(key, Kept(None, None)) for key in (*keys, DoorKey("s", "for ever"))])
     async with postgres.pool.acquire() as connection:
         await queries.forget_kept(connection)
     async with postgres.transaction() as transaction:
@@ -457,6 +467,6 @@ async def test_a_session_that_is_silent_too_long_loses_its_shards(postgres: Post
             return await waiting.claim(SHARD) is not None
 
         await eventually(taken_over, "the takeover", within=15)
-        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)) as lost:
+        with pytest.raises(STORE_FAULTS) as lost:
             await silent.heartbeat()
         assert postgres.is_transient(lost.value)

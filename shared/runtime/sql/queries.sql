@@ -1,19 +1,11 @@
 -- name: lock_heads
--- Lock these shards' heads until the transaction ends, in shard order so that no two can deadlock; with the time at which
--- each was locked: the last is that of all.
-select locked.*, clock_timestamp() as locked_at
-from (
-    select shard, sequence, hash, published, saves from head
-    where shard = any(:shards::smallint[]) order by shard for update
-) as locked;
+-- Lock these shards' heads until the transaction ends, in shard order so that no two can deadlock; with how far each of
+-- these logs was consumed there, and a time at which all were locked.
+select * from lock_heads(:shards::smallint[], :logs::text[]);
 
 -- name: now$
 -- The database's clock, the only one that decides.
 select clock_timestamp();
-
--- name: progress
--- How far these logs have been consumed.
-select log, shard, sequence from progress where log = any(:logs::text[]);
 
 -- name: kept
 -- What the doors remember of these requests.
@@ -24,14 +16,27 @@ from door join unnest(:scopes::text[], :ids::text[]) as wanted (scope, id) using
 -- Which of these dead letters were not replayed yet; locked, so that two replays cannot both win.
 select number from dead_letter where number = any(:numbers::bigint[]) and replayed_at is null for update;
 
--- name: append!
--- Append rows, if there are any, and move the heads of the shards in which something was saved, in one statement.
+-- name: write!
+-- All that a batch leaves beside its states, in one statement: append rows, move the heads of the shards in which
+-- something was saved, move the progress in other services' logs, remember requests at the doors. Any part may be empty.
+-- Violates door_pkey if another transaction was first to remember a request.
 with appended as (
     insert into log (shard, sequence, case_id, caseseq, event, digest, hash)
     select * from unnest(
         :shards::smallint[], :sequences::bigint[], :case_ids::uuid[], :caseseqs::integer[],
         :events::bytea[], :digests::bytea[], :hashes::bytea[]
     )
+),
+advanced as (
+    insert into progress (log, shard, sequence)
+    select * from unnest(:logs::text[], :log_shards::smallint[], :log_sequences::bigint[])
+    on conflict (log, shard) do update set sequence = excluded.sequence
+),
+remembered as (
+    insert into door (scope, id, fingerprint, answer, kept_until)
+    select scope, id, fingerprint, answer::jsonb, clock_timestamp() + keep
+    from unnest(:scopes::text[], :ids::text[], :fingerprints::text[], :answers::text[], :keeps::interval[])
+        as new (scope, id, fingerprint, answer, keep)
 )
 update head
 set sequence = moved.sequence, hash = moved.hash, published = greatest(head.published, moved.published),
@@ -39,19 +44,6 @@ set sequence = moved.sequence, hash = moved.hash, published = greatest(head.publ
 from unnest(:head_shards::smallint[], :head_sequences::bigint[], :head_hashes::bytea[], :head_published::bigint[])
     as moved (shard, sequence, hash, published)
 where head.shard = moved.shard;
-
--- name: advance!
--- Move the progress in other services' logs.
-insert into progress (log, shard, sequence)
-select * from unnest(:logs::text[], :shards::smallint[], :sequences::bigint[])
-on conflict (log, shard) do update set sequence = excluded.sequence;
-
--- name: keep!
--- Remember requests at the doors; violates door_pkey if another transaction was first.
-insert into door (scope, id, fingerprint, answer, kept_until)
-select scope, id, fingerprint, answer::jsonb, clock_timestamp() + keep
-from unnest(:scopes::text[], :ids::text[], :fingerprints::text[], :answers::text[], :keeps::interval[])
-    as new (scope, id, fingerprint, answer, keep);
 
 -- name: forget_kept!
 -- Forget requests whose time is over, a bounded number at once.

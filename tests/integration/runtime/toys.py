@@ -103,8 +103,8 @@ class Toy:
 
     async def progress(self, log: str) -> dict[int, int]:
         async with self.store.transaction() as transaction:
-            await transaction.lock_heads([])
-            return {shard: done for (_, shard), done in (await transaction.progress({log})).items()}
+            await transaction.lock_heads(range(SHARDS), [log])
+            return {shard: done for (_, shard), done in transaction.progress.items()}
 
     async def has_read(self, other: "Toy", topic: str) -> bool:
         """Whether all of the other's log was consumed."""

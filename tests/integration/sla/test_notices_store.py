@@ -70,7 +70,7 @@ class Desk:
                 )
                 rows.append(next_row(head, case_id, 1, encode(envelope)))
                 heads[head.shard] = after(head, rows[-1])
-            await transaction.append(rows, list(heads.values()))
+            await transaction.write(rows, list(heads.values()))
 
     async def know(self, case_id: UUID, urgency: Urgency, number: str = "C-1") -> None:
         await self.pool.execute(

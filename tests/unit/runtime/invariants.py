@@ -13,7 +13,7 @@ from shared.contracts.facts import ReportProgressed
 from shared.contracts.topics import shard_of
 from shared.runtime.decision import Fate
 from shared.runtime.log import GENESIS, Head, verify_chain
-from shared.runtime.road import Versioned
+from shared.runtime.ports import Versioned
 from tests.unit.runtime.simulated import (
     CASE_IDS,
     INTAKE,

@@ -13,9 +13,10 @@ from shared.runtime.consumer import Consumer, to_input
 from shared.runtime.decision import Fate, FromDeadLetter, FromDoor, FromLog, Input, Outcome
 from shared.runtime.log import Row
 from shared.runtime.memory import MemoryTransaction, Tables, Taken
+from shared.runtime.ports import Find, Versioned
 from shared.runtime.relay import Ownership, Relay
 from shared.runtime.remembered import Mark, Remembered
-from shared.runtime.road import Find, Road, Versioned
+from shared.runtime.road import Road
 from tests.unit.runtime.simulated import SimulatedStore, State
 from tests.unit.runtime.simulation import Parts
 
@@ -39,11 +40,11 @@ class TakesRepeats(Road[State]):
 class MovesProgressFirst(Road[State]):
     """Progress in a transaction of its own, before deciding."""
 
-    async def _attempt(self, shards: Collection[int], find: Find) -> list[Outcome]:
+    async def _attempt(self, shards: Collection[int], find: Find, logs: Collection[str]) -> list[Outcome]:
         async with self.store.transaction() as transaction:
-            await transaction.lock_heads(shards)
+            await transaction.lock_heads(shards, logs)
             inputs = await find(transaction, transaction.now)
-            progress = await transaction.progress({i.origin.log for i in inputs if isinstance(i.origin, FromLog)})
+            progress = dict(transaction.progress)
             fresh, outcomes = [], []
             for item in inputs:
                 outcomes.append(Outcome(Fate.FAILED))
@@ -56,12 +57,12 @@ class MovesProgressFirst(Road[State]):
                         fresh.append((len(outcomes) - 1, replace(item, origin=FromDoor(()))))
                     case _:
                         fresh.append((len(outcomes) - 1, item))
-            await transaction.advance(progress)
+            await transaction.write(progress=progress)
 
         async def given(_transaction: Any, _now: Any) -> Sequence[Input[Any]]:
             return [item for _, item in fresh]
 
-        for (at, _), outcome in zip(fresh, await super()._attempt(shards, given), strict=True):
+        for (at, _), outcome in zip(fresh, await super()._attempt(shards, given, logs), strict=True):
             outcomes[at] = outcome
         return outcomes
 

@@ -16,8 +16,8 @@ from shared.contracts.topics import CASES, DEADLINES, WHISTLES
 from shared.runtime.decision import Decision, Input, Refusal
 from shared.runtime.log import Row
 from shared.runtime.memory import MemoryStates, MemoryStore, MemoryTransaction
+from shared.runtime.ports import Versioned
 from shared.runtime.relay import Message
-from shared.runtime.road import Versioned
 
 if TYPE_CHECKING:
     from tests.unit.runtime.simulation import Process, World

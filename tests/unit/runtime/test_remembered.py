@@ -12,8 +12,9 @@ from shared.contracts.facts import ReportProgressed
 from shared.contracts.topics import WHISTLES
 from shared.runtime.decision import Decision, FromTimer, Input
 from shared.runtime.memory import MemoryStates, MemoryStore, MemoryTransaction
+from shared.runtime.ports import Versioned
 from shared.runtime.remembered import Remembered
-from shared.runtime.road import Road, Versioned
+from shared.runtime.road import Road
 from tests.unit.runtime.toys import CASE, NOW, OTHER_CASE, SpyOutlet, State, from_door, from_log
 
 SAME_SHARD = UUID(int=24)
@@ -119,7 +120,7 @@ async def test_what_was_not_committed_is_not_remembered(store: MemoryStore, monk
     one = Worker(store)
     await one.take(from_door("a"))
 
-    async def fails(*_: object) -> None:
+    async def fails(*_: object, **_known: object) -> None:
         monkeypatch.undo()
         store.away = True
         store.check()
@@ -127,7 +128,7 @@ async def test_what_was_not_committed_is_not_remembered(store: MemoryStore, monk
     async def back(_seconds: float) -> None:
         store.away = False
 
-    monkeypatch.setattr(MemoryTransaction, "keep", fails)
+    monkeypatch.setattr(MemoryTransaction, "write", fails)
     one.road._sleep = back
 
     assert await one.take(from_door("b")) == [CASE], "after a fault everything is read again"

@@ -9,7 +9,8 @@ from shared.contracts.facts import ReportProgressed
 from shared.runtime.decision import Decision, DoorKey, FromDoor, FromLog, Input, Letter, Origin, Refusal
 from shared.runtime.log import Row
 from shared.runtime.memory import MemoryStates, MemoryStore, MemoryTransaction
-from shared.runtime.road import Road, Versioned
+from shared.runtime.ports import Versioned
+from shared.runtime.road import Road
 
 CASE, OTHER_CASE = UUID(int=12), UUID(int=13)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

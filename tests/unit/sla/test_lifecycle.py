@@ -225,6 +225,8 @@ class Walk(RuleBasedStateMachine):
     def designated(self, units: list[str]) -> None:
         argued = self.who("refused", "in_consultation")
         kept = [unit for unit in self.parts if unit not in argued or unit in units]
+        if all(self.parts.get(unit) == "done" for unit in (*kept, *units)):
+            return
         for unit in argued:
             self.tell(b.ruled(unit, unit not in units, Stage.CONSULTATION))
             if unit in units:
@@ -398,6 +400,7 @@ class Walk(RuleBasedStateMachine):
             self.watches[heir, obligation, self.turn] = self.watches.pop((unit, obligation, self.turn))
             for keys in (self.ran_out, self.rose_meanwhile):
                 if (unit, obligation, self.turn) in keys:
+                    keys.discard((unit, obligation, self.turn))
                     keys.add((heir, obligation, self.turn))
         self.tell(b.handed_over(unit, heir, self.stage))
 

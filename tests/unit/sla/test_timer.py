@@ -17,7 +17,7 @@ from shared.contracts.topics import SHARDS, shard_of
 from shared.contracts.vocabulary import Stage, Urgency
 from shared.runtime import failpoints
 from shared.runtime.memory import Away, MemoryTransaction
-from shared.runtime.road import Versioned
+from shared.runtime.ports import Versioned
 from tests.measured import shown
 from tests.unit.sla import builders as b
 from tests.unit.sla.rig import Rig, Time, case
