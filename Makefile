@@ -2,7 +2,7 @@
 PYTHON ?= python3
 RUN = $(PYTHON) deploy/bootstrap.py
 # What has a stack of its own, and leaves the tests' shared one alone, runs beside the other tests that need engines.
-BESIDE = tests/e2e tests/faults tests/integration/prometheus/test_queries.py
+BESIDE = tests/e2e tests/faults tests/integration/bench tests/integration/prometheus/test_queries.py
 
 .PHONY: help demo test faults up down status check clean
 

@@ -1,5 +1,6 @@
 """A measurement on the screen: what is being done while it runs, and what to do where it cannot."""
 
+import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ errors = Console(stderr=True)
 
 def run(measuring: Callable[[Tell], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
     """What was found. Exit code 1, and why, where it could not be measured."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it wants its stack ended, too
     try:
         with Progress(
             "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors, transient=True

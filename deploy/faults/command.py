@@ -144,6 +144,8 @@ def _conclude(done: report.Round) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    for violation in done.violations:
+        console.print(f"  {violation.invariant}: {violation.why}", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

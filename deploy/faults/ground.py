@@ -42,6 +42,8 @@ OWN = ("policy.yaml", "scoring.yaml")
 CONSUMING = ("router", "sla", "feedback")
 LOGGING = ("intake", *CONSUMING)
 READY_WITHIN_SECONDS = 60.0
+LIVE_READY_WITHIN_SECONDS = 240.0
+"""The live statistics read the changelogs of their tables again: some 90,000 messages after half a round."""
 PATIENCE_SECONDS = 180.0
 """So long people ask again: one fault may follow the other, and each takes a door or a topic away."""
 STOPS_WITHIN_SECONDS = 12.0
@@ -229,7 +231,8 @@ class Ground:
         """Until these services are ready again (all of them, where none is named). Raises `NotHealed`."""
         for name in names or tuple(service.name for service in self.services):
             url = self.stack.addresses.services[name]
-            await healed(partial(self.is_ready, url), within, f"{name} is ready")
+            patience = max(within, LIVE_READY_WITHIN_SECONDS) if name == "live" else within
+            await healed(partial(self.is_ready, url), patience, f"{name} is ready")
 
     @asynccontextmanager
     async def further(

@@ -68,7 +68,7 @@ def with_other_sql(module: Any, words: str, instead: str) -> Any:
 
 def _heads_unlocked(_service: str) -> None:
     store: Any = import_module("shared.runtime.postgres")
-    store.queries = with_other_sql(store, "for update\n) as locked;", ") as locked;")
+    store.queries = with_other_sql(store, "select * from lock_heads(:shards::smallint[], :logs::text[]);", UNLOCKED)
 
 
 def _timer_without_condition(service: str) -> None:
@@ -80,6 +80,14 @@ def _timer_without_condition(service: str) -> None:
         store.queries = with_other_sql(store, CONDITION, "")
 
 
+UNLOCKED = """
+select head.shard, head.sequence, head.hash, head.published, head.saves, array(
+    select coalesce(done.sequence, 0)
+    from unnest(:logs::text[]) with ordinality as wanted (log, place)
+    left join progress as done on done.log = wanted.log and done.shard = head.shard order by wanted.place
+) as progress, clock_timestamp() as locked_at
+from head where head.shard = any(:shards::smallint[]);"""
+"""What `lock_heads` answers, without its `for update`."""
 CONDITION = """
   and deadline.next_step = taken.step and deadline.next_at <= :now::timestamptz
   and deadline.state in ('armed', 'overdue', 'paused')"""

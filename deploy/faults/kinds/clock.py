@@ -29,6 +29,14 @@ HOUR = 3600
 
 # --- the database's
 
+_FIRED_EARLY = """
+select count(*) from (
+    select convert_from(event, 'UTF8')::jsonb as event from sla.log where event is not null
+) as stated
+where event ->> 'type' = 'cn.chuishao.deadline.overdue.v1' and event ->> 'cause' like 'deadline/%'
+  and (event #>> '{data,fired_at}')::timestamptz > $1 and (event #>> '{data,due_at}')::timestamptz > $2"""
+"""Stated by the timer: the cause names the deadline and its step."""
+
 
 async def _jumps(seconds: int, ground: Ground, injection: Injection) -> None:
     """There and back. An hour off, sla alone works meanwhile: what others wrote then would be due in an hour."""
@@ -76,14 +84,15 @@ async def _shows(ground: Ground, seconds: int) -> bool:
 
 
 async def _none_early(ground: Ground, injection: Injection, seconds: int, began: datetime) -> None:
-    """By true time: nothing was fired at a moment that only the clock that is off has reached."""
+    """By true time: the timer fired nothing at a moment that only the clock that is off has reached.
+
+    What a fact ends is judged by the moment at which it is taken, by the database's clock: for that there is no other.
+    """
     if seconds <= 0:
         return
     async with ground.postgres() as connection:
         early = await connection.fetchval(
-            "select count(*) from sla.deadline where fired_at > $1 and due_at > $2",
-            began + timedelta(seconds=seconds - 1),
-            datetime.now(UTC) + timedelta(seconds=1),
+            _FIRED_EARLY, began + timedelta(seconds=seconds - 1), datetime.now(UTC) + timedelta(seconds=1)
         )
     if early:
         injection.breaks("I3", f"{early} obligations fired early by the true time: the clock had jumped")

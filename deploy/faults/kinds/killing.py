@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from deploy.faults.ground import CONSUMING, LOGGING, Ground, Running
+from deploy.faults.ground import CONSUMING, LIVE_READY_WITHIN_SECONDS, LOGGING, Ground, Running
 from deploy.faults.kind import Inject, Injection, Kind, Variant
 from deploy.faults.waiting import happened, healed
 from deploy.local.processes import SERVICES
@@ -104,7 +104,8 @@ async def _further_comes_and_goes(service: str, signal_: signal.Signals, ground:
 
 
 def _variant(name: str, inject: Inject, *services: str) -> Variant:
-    return Variant(name, inject, claims=frozenset(services), seconds=120)
+    seconds = LIVE_READY_WITHIN_SECONDS + 60 if "live" in services else 120
+    return Variant(name, inject, claims=frozenset(services), seconds=seconds)
 
 
 KINDS = (

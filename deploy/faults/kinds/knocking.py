@@ -115,6 +115,8 @@ async def _once_in_effect(ground: Ground, injection: Injection, asked: _Asked) -
 # --- mean requests
 
 _MARK = "恶意请求-"
+FEED, NOTHING_NEW = "/hotline/orders", "[]"
+"""12345 may say that there is nothing new; it is told that nothing was taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def _mean_requests(ground: Ground, chance: Random) -> list[_Mean]:
     bodies = (
         "",
         "{",
-        "[]",
+        NOTHING_NEW,
         "null",
         "[" * 20_000,
         _body(title=title),
@@ -157,8 +159,9 @@ def _mean_requests(ground: Ground, chance: Random) -> list[_Mean]:
     plain = {"Content-Type": "application/json"}
     found = [
         _Mean("intake", "POST", path, who | plain, body.encode())
-        for path, who in (("/whistles", staff), ("/orders", resident), ("/hotline/orders", hotline))
+        for path, who in (("/whistles", staff), ("/orders", resident), (FEED, hotline))
         for body in bodies
+        if (path, body) != (FEED, NOTHING_NEW)
     ]
     found += [
         _Mean(service, "POST", path, who | plain, b"{}")

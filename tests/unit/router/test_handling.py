@@ -306,6 +306,25 @@ def test_what_was_missed_is_never_erased() -> None:
     assert case.now.stage is Stage.ARCHIVED
 
 
+@pytest.mark.parametrize(
+    ("round_", "due_after", "becomes"),
+    [
+        (2, timedelta(days=7), Stage.ARCHIVED),
+        (2, timedelta(hours=-1), Stage.ARCHIVED),  # closed while the database's clock was ahead
+        (1, timedelta(hours=-1), Stage.CLOSED),  # of the closing that was reopened
+        (None, timedelta(days=7), Stage.ARCHIVED),  # armed by a release that knew no rounds
+    ],
+)
+def test_it_is_archived_when_its_own_time_to_object_is_over(
+    round_: int | None, due_after: timedelta, becomes: Stage
+) -> None:
+    closed = (signs_in(), finishes(), passed(2), concluded(round_=2))
+    case = story(whistle(), signs_in(), finishes(), failed(), *closed)
+    assert case.now.closed_at is not None
+    case.tell(overdue(Obligation.ARCHIVE, HUB, case.now.closed_at + due_after, round_))
+    assert case.now.stage is becomes
+
+
 def test_a_rung_of_the_ladder_is_recorded_and_changes_nothing() -> None:
     case = story(whistle())
     before = case.now
