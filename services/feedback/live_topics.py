@@ -18,6 +18,10 @@ from shared.runtime.settings import KafkaSettings
 HOURS_KEPT, DAYS_KEPT = timedelta(hours=25), timedelta(days=8)
 """How long a pane of an hour and one of a day are kept: one more than is shown."""
 
+COMPACTED = {"cleanup.policy": "compact", "segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1"}
+"""A start reads every changelog whole, and the broker cleans only segments that are done, by default after a week: closed
+after a minute, what is read is what stands in the tables and little more."""
+
 SEEN_WITHIN_SECONDS = 20.0
 LOOK_SECONDS = 0.1
 
@@ -30,12 +34,12 @@ def own_topics(app: str) -> dict[str, dict[str, str]]:
     """Every topic of this app with its configuration. Faust names the changelogs."""
 
     def panes(kept: timedelta) -> dict[str, str]:
-        return {"cleanup.policy": "compact,delete", "retention.ms": str(int(kept.total_seconds() * 1000))}
+        return COMPACTED | {"cleanup.policy": "compact,delete", "retention.ms": str(int(kept.total_seconds() * 1000))}
 
     return {
         sightings_topic(app): {"retention.ms": str(int(timedelta(days=7).total_seconds() * 1000))},
-        f"{app}-cases-changelog": {"cleanup.policy": "compact"},
-        f"{app}-watched-changelog": {"cleanup.policy": "compact"},
+        f"{app}-cases-changelog": COMPACTED,
+        f"{app}-watched-changelog": COMPACTED,
         f"{app}-hours-changelog": panes(HOURS_KEPT),
         f"{app}-days-changelog": panes(DAYS_KEPT),
     }
