@@ -24,7 +24,7 @@ from deploy.bench.load import type_of
 from shared.contracts import facts as f
 from shared.contracts.envelope import CONTENT_TYPE, MAXIMUM_BYTES
 from shared.contracts.topics import SHARDS, assignments_topic, reports_topic, shard_of
-from shared.runtime.kafka import BATCH_RECORDS, partitions_of
+from shared.runtime.kafka import POLL_MS, partitions_of, poll
 from shared.runtime.log import Head, Row, after, next_row
 from shared.runtime.postgres import PostgresStore, PostgresTransaction, each, prepare
 from shared.runtime.postgres import queries as road
@@ -34,7 +34,6 @@ REPORT_STEPS = {
     f.ReportProgressed.NAME.encode(): 2,
     f.ReportDone.NAME.encode(): 3,
 }
-POLL_MS = 200
 ASSIGNMENTS = "assignments."
 STEP = "step"
 
@@ -62,7 +61,7 @@ class BareService:
 
     async def run(self, consumer: Any) -> None:
         while True:
-            polled = await consumer.getmany(timeout_ms=self._patience_ms(), max_records=BATCH_RECORDS)
+            polled = await poll(consumer, self._patience_ms())
             taken = [_taken(record) for records in polled.values() for record in records]
             now = time.monotonic()
             due = []

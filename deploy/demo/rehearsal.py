@@ -37,6 +37,16 @@ METADATA_SECONDS = 5
 OPEN_CASES_TOLD = 5
 AT_ONCE = 16
 CSV_AT_ONCE = 50
+SENT_WITHIN_SECONDS = 20.0
+
+
+def _place_of(waits: Any) -> str:
+    """Which action waits, and in which of our lines."""
+    name, line = waits.__qualname__, 0
+    while (frame := getattr(waits, "cr_frame", None)) is not None:
+        name, line = (f"{name} > {waits.__qualname__}" if line else name), frame.f_lineno
+        waits = waits.cr_await
+    return f"{name}:{line}"
 
 
 class Sender:
@@ -48,15 +58,17 @@ class Sender:
         self._changing = asyncio.Lock()
 
     async def send(self, topic: str, case_id: UUID, value: bytes) -> None:
-        """Raises the last `KafkaError` after 90 s."""
+        """Raises the last `KafkaError` or `TimeoutError` after 90 s."""
         loop = asyncio.get_running_loop()
         until = loop.time() + PATIENCE_SECONDS
         while True:
             producer = await self._ready()
             try:
-                await producer.send_and_wait(topic, value, key=str(case_id).encode())
+                # One that somebody else has given up meanwhile may never say what became of this.
+                async with asyncio.timeout(SENT_WITHIN_SECONDS):
+                    await producer.send_and_wait(topic, value, key=str(case_id).encode())
                 return
-            except KafkaError:
+            except (KafkaError, TimeoutError):
                 if loop.time() > until:
                     raise
                 await self._give_up(producer)
@@ -163,7 +175,7 @@ class Rehearsal:
             "never_opened": self.tally.accepted - len(self.tally.stages),
             "open": len(open_cases),
             "cases": [self.cast.explain(case_id) for case_id in open_cases[:OPEN_CASES_TOLD]] if self.cast else [],
-            "waiting": dict(Counter(task.get_coro().__qualname__ for task in self._tasks)),  # type: ignore[union-attr]
+            "waiting": dict(Counter(_place_of(task.get_coro()) for task in self._tasks)),
         }
 
     # --- watching the topics

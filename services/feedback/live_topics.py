@@ -19,8 +19,8 @@ HOURS_KEPT, DAYS_KEPT = timedelta(hours=25), timedelta(days=8)
 """How long a pane of an hour and one of a day are kept: one more than is shown."""
 
 COMPACTED = {"cleanup.policy": "compact", "segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1"}
-"""A start reads every changelog whole, and the broker cleans only segments that are done, by default after a week: closed
-after a minute, what is read is what stands in the tables and little more."""
+"""A start reads every changelog whole, and the broker cleans only segments that are done, by default after a week.
+Closed after a minute, what is read is what stands in the tables and little more."""
 
 SEEN_WITHIN_SECONDS = 20.0
 LOOK_SECONDS = 0.1

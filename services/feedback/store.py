@@ -17,7 +17,7 @@ from services.feedback.domain.review import Review, Tally, Waiting
 from services.feedback.scorecards.measured_rows import part_row, whole_row
 from shared.runtime.decision import Refusal
 from shared.runtime.ports import Versioned
-from shared.runtime.postgres import JsonStates, PostgresTransaction, each, is_transient
+from shared.runtime.postgres import JsonStates, PostgresTransaction, each, is_transient, state_columns
 from shared.runtime.problems import Refused
 
 _SQL = Path(__file__).parent / "sql"
@@ -44,7 +44,6 @@ class ReviewStates:
 
     async def save(self, transaction: PostgresTransaction, states: Mapping[UUID, Versioned[Review]]) -> None:
         loaded = self._loaded.pop(transaction, {})
-        await self._reviews.save(transaction, states)
         gone: list[Part] = []
         parts_now: list[Part] = []
         wholes_now: list[Whole] = []
@@ -54,12 +53,19 @@ class ReviewStates:
             if _is_measured_alike(before, after):
                 continue
             old, new = _parts(case_id, before), _parts(case_id, after)
-            gone += [part for name, part in old.items() if new.get(name) != part]
+            gone += [part for name, part in old.items() if name not in new]
             parts_now += [part for name, part in new.items() if old.get(name) != part]
             now = _whole(case_id, after)
             if now is not None and now != _whole(case_id, before):
                 wholes_now.append(now)
-        await _save_rows(transaction.connection, gone, parts_now, wholes_now)
+        if gone:
+            await _take_out(transaction.connection, gone)
+        await measured.save_reviews(
+            transaction.connection,
+            **state_columns(states),
+            parts=[part_row(part) for part in parts_now],
+            wholes=[whole_row(one) for one in wholes_now],
+        )
 
 
 def _is_measured_alike(before: Review | None, after: Review | None) -> bool:
@@ -79,18 +85,13 @@ def _whole(case_id: UUID, review: Review | None) -> Whole | None:
     return None if review is None or review.record is None else whole(case_id, review.record, review.judged)
 
 
-async def _save_rows(connection: Any, gone: Sequence[Part], now: Sequence[Part], wholes: Sequence[Whole]) -> None:
-    if gone:
-        await measured.take_out_parts(
-            connection,
-            case_ids=[part.case_id for part in gone],
-            units=[part.unit for part in gone],
-            rounds=[part.round for part in gone],
-        )
-    if now:
-        await measured.add_parts(connection, rows=[part_row(part) for part in now])
-    if wholes:
-        await measured.save_wholes(connection, rows=[whole_row(one) for one in wholes])
+async def _take_out(connection: Any, gone: Sequence[Part]) -> None:
+    await measured.take_out_parts(
+        connection,
+        case_ids=[part.case_id for part in gone],
+        units=[part.unit for part in gone],
+        rounds=[part.round for part in gone],
+    )
 
 
 class PostgresReviews:

@@ -17,7 +17,7 @@ from services.router.domain.routing.what_if import Past
 from shared.contracts.facts import Matter
 from shared.contracts.vocabulary import CaseList, Ledger, Stage
 from shared.runtime.ports import Versioned
-from shared.runtime.postgres import JsonStates, PostgresTransaction, each
+from shared.runtime.postgres import JsonStates, PostgresTransaction, each, state_columns
 
 queries: Any = aiosql.from_path(Path(__file__).parent / "sql" / "queries.sql", "asyncpg", mandatory_parameters=False)
 
@@ -38,27 +38,24 @@ class CaseStates:
         return await self._states.load(transaction, case_ids)
 
     async def save(self, transaction: PostgresTransaction, states: Mapping[UUID, Versioned[Case]]) -> None:
-        await self._states.save(transaction, states)
         parts = [
             (case, one)
             for case in (versioned.state for versioned in states.values())
             if case is not None
             for one in case.assignments
         ]
-        if parts:
-            await queries.save_assignments(
-                transaction.connection,
-                case_ids=[case.case_id for case, _ in parts],
-                assignment_ids=[one.assignment_id for _, one in parts],
-                units=[one.unit for _, one in parts],
-                roles=[one.role.value for _, one in parts],
-                rounds=[one.round for _, one in parts],
-                parts=[one.part.value for _, one in parts],
-                stages=[case.stage.value for case, _ in parts],
-                overdues=[
-                    any(missed.assignment_id == one.assignment_id for missed in case.missed) for case, one in parts
-                ],
-            )
+        await queries.save_cases(
+            transaction.connection,
+            **state_columns(states),
+            assigned=[case.case_id for case, _ in parts],
+            assignment_ids=[one.assignment_id for _, one in parts],
+            units=[one.unit for _, one in parts],
+            roles=[one.role.value for _, one in parts],
+            rounds=[one.round for _, one in parts],
+            parts=[one.part.value for _, one in parts],
+            stages=[case.stage.value for case, _ in parts],
+            overdues=[any(missed.assignment_id == one.assignment_id for missed in case.missed) for case, one in parts],
+        )
 
 
 class PostgresCases:

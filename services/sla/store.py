@@ -25,7 +25,7 @@ from shared.contracts.topics import SHARDS, shard_of
 from shared.contracts.vocabulary import Obligation, Urgency
 from shared.runtime import failpoints
 from shared.runtime.ports import Versioned
-from shared.runtime.postgres import JsonStates, PostgresTransaction, each
+from shared.runtime.postgres import JsonStates, PostgresTransaction, each, state_columns
 from shared.runtime.postgres import queries as runtime_queries
 
 Name = tuple[str, str, int]
@@ -78,7 +78,6 @@ class ClockStates:
 
     async def save(self, transaction: PostgresTransaction, states: Mapping[UUID, Versioned[ClockState]]) -> None:
         loaded = self._loaded.pop(transaction, {})
-        await self._save_cases(transaction, loaded, states)
         both = [
             (case_id, loaded[case_id].deadlines if case_id in loaded else (), versioned.state.deadlines)
             for case_id, versioned in states.items()
@@ -96,31 +95,12 @@ class ClockStates:
         ]
         if steps:
             await self._take_steps(transaction, steps)
-        if len(steps) < len(changed):
-            taken = {id(after) for _, _, after in steps}
-            rest = [(case_id, after) for case_id, _, after in changed if id(after) not in taken]
-            await queries.save(transaction.connection, **_columns(rest))
+        taken = {id(after) for _, _, after in steps}
+        rest = [(case_id, after) for case_id, _, after in changed if id(after) not in taken]
+        await queries.save(transaction.connection, **_case_columns(loaded, states), **_columns(rest))
         for case_id, _, deadline in changed:
             if deadline.next_at is not None:
                 self._agenda.note(shard_of(case_id), deadline.next_at)
-
-    async def _save_cases(
-        self,
-        transaction: PostgresTransaction,
-        loaded: Mapping[UUID, ClockState],
-        states: Mapping[UUID, Versioned[ClockState]],
-    ) -> None:
-        same = {
-            case_id: versioned.caseseq
-            for case_id, versioned in states.items()
-            if versioned.state is not None and case_id in loaded and _is_same_case(loaded[case_id], versioned.state)
-        }
-        if same:
-            await queries.move_caseseqs(transaction.connection, case_ids=list(same), caseseqs=list(same.values()))
-        if len(same) < len(states):
-            await self._cases.save(
-                transaction, {case_id: versioned for case_id, versioned in states.items() if case_id not in same}
-            )
 
     async def _take_steps(
         self, transaction: PostgresTransaction, steps: Sequence[tuple[UUID, Deadline, Deadline]]
@@ -141,6 +121,25 @@ class ClockStates:
         if done != f"UPDATE {len(steps)}":
             raise StepGone(f"{len(steps)} steps were to be taken: {done}")
         failpoints.reach("after_taking")
+
+
+def _case_columns(
+    loaded: Mapping[UUID, ClockState], states: Mapping[UUID, Versioned[ClockState]]
+) -> dict[str, list[Any]]:
+    """Cases to be saved, and those of which only the number of events moves."""
+    same = {
+        case_id: versioned.caseseq
+        for case_id, versioned in states.items()
+        if versioned.state is not None and case_id in loaded and _is_same_case(loaded[case_id], versioned.state)
+    }
+    saved = state_columns({case_id: versioned for case_id, versioned in states.items() if case_id not in same})
+    return {
+        "saved_ids": saved["case_ids"],
+        "saved_caseseqs": saved["caseseqs"],
+        "saved": saved["states"],
+        "moved_ids": list(same),
+        "moved_caseseqs": list(same.values()),
+    }
 
 
 def _is_same_case(before: ClockState, after: ClockState) -> bool:

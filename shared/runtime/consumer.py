@@ -19,7 +19,7 @@ from shared.contracts.envelope import SEQUENCE_DIGITS, Undecodable, decode, hold
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, WHISTLES, reporting_unit
 from shared.runtime import failpoints, metrics, tracing
 from shared.runtime.decision import DoorKey, Fate, Forgotten, FromDoor, FromLog, Input, Letter, Outcome
-from shared.runtime.kafka import BATCH_RECORDS, leave, make_consumer, subscription
+from shared.runtime.kafka import leave, make_consumer, poll, subscription
 from shared.runtime.ports import Sleep
 from shared.runtime.road import Road
 from shared.runtime.settings import KafkaSettings
@@ -213,7 +213,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _consume(self) -> None:
         while not self._stopping:
-            polled = await self._kafka.getmany(timeout_ms=200, max_records=BATCH_RECORDS)
+            found_now = await poll(self._kafka)
+            polled = {at: found for at, found in found_now.items() if at in self._assigned}  # or another reads it now
             records: list[ConsumerRecord] = [record for found in polled.values() for record in found]
             if records:
                 failpoints.reach("after_poll")

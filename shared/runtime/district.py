@@ -73,6 +73,11 @@ class Setup:
         for name in self._kinds:
             metrics.SETUP_UNREADABLE.labels(name)  # there from the start, so that its first rise is one
 
+    @property
+    def kinds(self) -> list[str]:
+        """The names of the kinds that are held."""
+        return list(self._kinds)
+
     def current(self, kind: Kind[T]) -> T:
         """What is in force. Raises `NothingInForce` before the first `refresh` that found any."""
         held = self._held.get(kind.name)
@@ -95,8 +100,11 @@ class Setup:
 
         A version that cannot be read is passed over and the one before kept. Raises `NothingInForce`.
         """
-        found = each(queries.in_force(connection, kinds=list(self._kinds)))
-        numbers: dict[str, int] = {record["kind"]: record["number"] async for record in found}
+        found = each(queries.in_force(connection, kinds=self.kinds))
+        await self.follow(connection, {record["kind"]: record["number"] async for record in found})
+
+    async def follow(self, connection: Any, numbers: Mapping[str, int]) -> None:
+        """As `refresh`, where it is known already which version of each kind is in force."""
         if any(self._is_new(name, number) for name, number in numbers.items()):
             async with self._reading:
                 for name, number in numbers.items():
@@ -143,7 +151,7 @@ class ByTheSetup(Generic[S]):
         self._setup = setup
 
     async def load(self, transaction: PostgresTransaction, case_ids: Collection[UUID]) -> dict[UUID, Versioned[S]]:
-        await self._setup.refresh(transaction.connection)
+        await self._setup.follow(transaction.connection, transaction.in_force)
         return await self._states.load(transaction, case_ids)
 
     async def save(self, transaction: PostgresTransaction, states: Mapping[UUID, Versioned[S]]) -> None:

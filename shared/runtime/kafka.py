@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaTimeoutError, TopicAlreadyExistsError, for_code
 from aiokafka.helpers import create_ssl_context
@@ -22,6 +22,8 @@ logger = structlog.get_logger(__name__)
 PUBLISH_SECONDS = 15
 STOP_SECONDS = 5
 BATCH_RECORDS = 500
+POLL_MS, FOLLOWS_MS = 200, 5
+"""How long to wait where nothing has come, and for what follows on something that has."""
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -204,6 +206,22 @@ def make_consumer(settings: KafkaSettings, group: str) -> AIOKafkaConsumer:
         metadata_max_age_ms=15_000,
         max_poll_interval_ms=600_000,
     )
+
+
+async def poll(consumer: Any, patience_ms: int = POLL_MS) -> dict[TopicPartition, list[ConsumerRecord]]:
+    """What has come, at most a batch of it; waits so long where nothing has.
+
+    The client asks the broker for more only once what it holds is taken, and the broker answers as soon as it has one
+    message. So while a batch is at work, the client holds the first that came, and all that came after it waits at the
+    broker: taken by itself, every other batch would be of one message. What is held is taken, then what follows on it.
+    """
+    held: dict[TopicPartition, list[ConsumerRecord]] = await consumer.getmany(timeout_ms=0, max_records=BATCH_RECORDS)
+    room = BATCH_RECORDS - sum(map(len, held.values()))
+    if room:
+        more = await consumer.getmany(timeout_ms=FOLLOWS_MS if held else patience_ms, max_records=room)
+        for at, records in more.items():
+            held[at] = [*held.get(at, ()), *records]
+    return held
 
 
 def subscription(topics: Sequence[str]) -> str:

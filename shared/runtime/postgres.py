@@ -112,12 +112,15 @@ def _row(record: Any) -> Row:
 class PostgresTransaction:
     """One transaction; `connection` is for a service's own queries inside it."""
 
-    def __init__(self, connection: Any, channel: str) -> None:
+    def __init__(self, connection: Any, channel: str, kinds: Sequence[str] = ()) -> None:
         self.connection = connection
         self.known: Mapping[UUID, Versioned[Any]] = {}
         self._channel = channel
+        self._kinds = kinds
         self._now: datetime | None = None
         self.progress: Mapping[tuple[str, int], int] = {}
+        self.in_force: Mapping[str, int] = {}
+        """By kind of the set-up, the version in force as read under the locks; a kind of which none is, is missing."""
 
     @property
     def now(self) -> datetime:
@@ -125,7 +128,7 @@ class PostgresTransaction:
         return self._now
 
     async def lock_heads(self, shards: Collection[int], logs: Collection[str] = ()) -> dict[int, Head]:
-        found = each(queries.lock_heads(self.connection, shards=list(shards), logs=list(logs)))
+        found = each(queries.lock_heads(self.connection, shards=list(shards), logs=list(logs), kinds=self._kinds))
         locked = [dict(record) async for record in found]
         times = [record.pop("locked_at") for record in locked]
         self._now = max(times) if times else await queries.now(self.connection)
@@ -134,6 +137,9 @@ class PostgresTransaction:
             for record in locked
             for log, done in zip(logs, record.pop("progress"), strict=True)
         }
+        for record in locked:
+            versions = zip(self._kinds, record.pop("in_force"), strict=True)
+            self.in_force = {kind: number for kind, number in versions if number}
         return {record["shard"]: Head(**record) for record in locked}
 
     async def kept(self, keys: Collection[DoorKey]) -> dict[tuple[str, str], Kept]:
@@ -212,19 +218,22 @@ async def each(found: Any) -> AsyncIterator[Any]:
 
 
 class PostgresStore:
-    """A service's log and everything beside it."""
+    """A service's log and everything beside it. `kinds`: of the set-up, those that it decides by."""
 
-    def __init__(self, service: str, pool: asyncpg.Pool, url: str, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, service: str, pool: asyncpg.Pool, url: str, ca_file: Path | None = None, kinds: Sequence[str] = ()
+    ) -> None:
         self._service = service
         self._url = url
         self._ca_file = ca_file
+        self._kinds = kinds
         self._channel = f"relay_{service}"
         self.pool = pool
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
         async with self.pool.acquire(timeout=5) as connection, connection.transaction():
-            yield PostgresTransaction(connection, self._channel)
+            yield PostgresTransaction(connection, self._channel, self._kinds)
 
     def is_transient(self, error: BaseException) -> bool:
         return is_transient(error)
@@ -311,12 +320,14 @@ class JsonStates(Generic[S]):
         return states
 
     async def save(self, transaction: PostgresTransaction, states: Mapping[UUID, Versioned[S]]) -> None:
-        await queries.save_states(
-            transaction.connection,
-            case_ids=list(states),
-            caseseqs=[versioned.caseseq for versioned in states.values()],
-            states=[
-                versioned.state.model_dump_json() if versioned.state is not None else "null"
-                for versioned in states.values()
-            ],
-        )
+        await queries.save_states(transaction.connection, **state_columns(states))
+
+
+def state_columns(states: Mapping[UUID, Versioned[S]]) -> dict[str, list[Any]]:
+    """States as `save_states` takes them, for a service that saves more in the same statement."""
+    found = states.values()
+    return {
+        "case_ids": list(states),
+        "caseseqs": [one.caseseq for one in found],
+        "states": ["null" if one.state is None else one.state.model_dump_json() for one in found],
+    }

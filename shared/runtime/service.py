@@ -102,7 +102,8 @@ def build_app(service: Service[Any], settings: ServiceSettings, kafka: KafkaSett
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = await _pool_when_there(settings)
         url = settings.postgres_url.get_secret_value()
-        store = PostgresStore(service.name, pool, url, settings.postgres_ca_file)
+        kinds = service.setup.kinds if service.setup else ()
+        store = PostgresStore(service.name, pool, url, settings.postgres_ca_file, kinds)
         publisher = KafkaPublisher(kafka)
         relay = Relay(service.name, service.topic, store, publisher, service.project, acknowledged=service.acknowledged)
         states = ByTheSetup(service.states, service.setup) if service.setup else service.states

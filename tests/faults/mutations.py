@@ -68,7 +68,7 @@ def with_other_sql(module: Any, words: str, instead: str) -> Any:
 
 def _heads_unlocked(_service: str) -> None:
     store: Any = import_module("shared.runtime.postgres")
-    store.queries = with_other_sql(store, "select * from lock_heads(:shards::smallint[], :logs::text[]);", UNLOCKED)
+    store.queries = with_other_sql(store, LOCKED, UNLOCKED)
 
 
 def _timer_without_condition(service: str) -> None:
@@ -80,12 +80,17 @@ def _timer_without_condition(service: str) -> None:
         store.queries = with_other_sql(store, CONDITION, "")
 
 
+LOCKED = "select * from lock_heads(:shards::smallint[], :logs::text[], :kinds::text[]);"
 UNLOCKED = """
 select head.shard, head.sequence, head.hash, head.published, head.saves, array(
     select coalesce(done.sequence, 0)
     from unnest(:logs::text[]) with ordinality as wanted (log, place)
     left join progress as done on done.log = wanted.log and done.shard = head.shard order by wanted.place
-) as progress, clock_timestamp() as locked_at
+) as progress, array(
+    select coalesce(present.number, 0)
+    from unnest(:kinds::text[]) with ordinality as wanted (kind, place)
+    left join district.in_force as present on present.kind = wanted.kind order by wanted.place
+) as in_force, clock_timestamp() as locked_at
 from head where head.shard = any(:shards::smallint[]);"""
 """What `lock_heads` answers, without its `for update`."""
 CONDITION = """

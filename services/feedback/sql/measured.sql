@@ -1,28 +1,46 @@
 -- name: take_out_parts!
--- Take out parts that changed or are gone, by their names.
+-- Take out parts that are gone, by their names.
 delete from part
 using unnest(:case_ids::uuid[], :units::text[], :rounds::integer[]) as gone (case_id, unit, round)
 where part.case_id = gone.case_id and part.unit = gone.unit and part.round = gone.round;
 
--- name: add_parts!
--- Add parts, new or changed.
-insert into part (
-    case_id, unit, round, number, lead, level, category, region, source, urgency, assigned_at,
-    sign_in_at, sign_in_late, contact_at, contact_late, handle_at, handle_late, done_at,
-    refused_at, extended_at, reworked_at, supervised_at, on_ledger_at, off_ledger_at, written_off,
-    rated_at, contact_score, speed_score, result_score,
-    answered_at, contacted, solved, satisfaction, silent_at, excluded, spells_began, spells_ended
+-- name: save_reviews!
+-- Save reviews, and what is measured of their cases: parts and wholes, each new or changed. Any may be empty.
+with saved as (
+    insert into state (case_id, caseseq, state)
+    select case_id, caseseq, state::jsonb
+    from unnest(:case_ids::uuid[], :caseseqs::integer[], :states::text[]) as new (case_id, caseseq, state)
+    on conflict (case_id) do update set caseseq = excluded.caseseq, state = excluded.state
+),
+saved_parts as (
+    insert into part (
+        case_id, unit, round, number, lead, level, category, region, source, urgency, assigned_at, sign_in_at,
+        sign_in_late, contact_at, contact_late, handle_at, handle_late, done_at, refused_at, extended_at, reworked_at,
+        supervised_at, on_ledger_at, off_ledger_at, written_off, rated_at, contact_score, speed_score, result_score,
+        answered_at, contacted, solved, satisfaction, silent_at, excluded, spells_began, spells_ended
+    )
+    select
+        case_id, unit, round, number, lead, level, category, region, source, urgency, assigned_at, sign_in_at,
+        sign_in_late, contact_at, contact_late, handle_at, handle_late, done_at, refused_at, extended_at, reworked_at,
+        supervised_at, on_ledger_at, off_ledger_at, written_off, rated_at, contact_score, speed_score, result_score,
+        answered_at, contacted, solved, satisfaction, silent_at, excluded, spells_began, spells_ended
+    from jsonb_populate_recordset(null::part, :parts::jsonb)
+    on conflict (case_id, unit, round) do update set
+        (
+            number, lead, level, category, region, source, urgency, assigned_at, sign_in_at, sign_in_late, contact_at,
+            contact_late, handle_at, handle_late, done_at, refused_at, extended_at, reworked_at, supervised_at,
+            on_ledger_at, off_ledger_at, written_off, rated_at, contact_score, speed_score, result_score, answered_at,
+            contacted, solved, satisfaction, silent_at, excluded, spells_began, spells_ended
+        ) = row(
+            excluded.number, excluded.lead, excluded.level, excluded.category, excluded.region, excluded.source,
+            excluded.urgency, excluded.assigned_at, excluded.sign_in_at, excluded.sign_in_late, excluded.contact_at,
+            excluded.contact_late, excluded.handle_at, excluded.handle_late, excluded.done_at, excluded.refused_at,
+            excluded.extended_at, excluded.reworked_at, excluded.supervised_at, excluded.on_ledger_at,
+            excluded.off_ledger_at, excluded.written_off, excluded.rated_at, excluded.contact_score,
+            excluded.speed_score, excluded.result_score, excluded.answered_at, excluded.contacted, excluded.solved,
+            excluded.satisfaction, excluded.silent_at, excluded.excluded, excluded.spells_began, excluded.spells_ended
+        )
 )
-select
-    case_id, unit, round, number, lead, level, category, region, source, urgency, assigned_at,
-    sign_in_at, sign_in_late, contact_at, contact_late, handle_at, handle_late, done_at,
-    refused_at, extended_at, reworked_at, supervised_at, on_ledger_at, off_ledger_at, written_off,
-    rated_at, contact_score, speed_score, result_score,
-    answered_at, contacted, solved, satisfaction, silent_at, excluded, spells_began, spells_ended
-from jsonb_populate_recordset(null::part, :rows::jsonb);
-
--- name: save_wholes!
--- Save cases as wholes, new or changed.
 insert into whole (
     case_id, number, whistle_blower, level, category, region, source, urgency, received_at, declined_at, withdrawn_at,
     merged_at, closed_at, reopened_at, sampled_at, sample_checked_at, sample_passed, closings, reopenings
@@ -30,7 +48,7 @@ insert into whole (
 select
     case_id, number, whistle_blower, level, category, region, source, urgency, received_at, declined_at, withdrawn_at,
     merged_at, closed_at, reopened_at, sampled_at, sample_checked_at, sample_passed, closings, reopenings
-from jsonb_populate_recordset(null::whole, :rows::jsonb)
+from jsonb_populate_recordset(null::whole, :wholes::jsonb)
 on conflict (case_id) do update set
     (
         number, whistle_blower, level, category, region, source, urgency, received_at, declined_at, withdrawn_at,

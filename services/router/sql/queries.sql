@@ -1,8 +1,14 @@
--- name: save_assignments!
--- Keep the assignments beside the states, for lists by unit.
+-- name: save_cases!
+-- Save cases, new or changed, and keep their assignments beside them, for lists by unit.
+with saved as (
+    insert into state (case_id, caseseq, state)
+    select case_id, caseseq, state::jsonb
+    from unnest(:case_ids::uuid[], :caseseqs::integer[], :states::text[]) as new (case_id, caseseq, state)
+    on conflict (case_id) do update set caseseq = excluded.caseseq, state = excluded.state
+)
 insert into assignment (case_id, assignment_id, unit, role, round, part, stage, overdue)
 select * from unnest(
-    :case_ids::uuid[], :assignment_ids::uuid[], :units::text[], :roles::text[], :rounds::integer[],
+    :assigned::uuid[], :assignment_ids::uuid[], :units::text[], :roles::text[], :rounds::integer[],
     :parts::text[], :stages::text[], :overdues::boolean[]
 )
 on conflict (assignment_id) do update

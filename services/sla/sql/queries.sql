@@ -7,7 +7,19 @@ select case_id, unit, obligation, generation, next_step, next_at, started_at, wa
 from deadline where case_id = any(:case_ids::uuid[]) order by case_id, started_at, obligation, unit, generation;
 
 -- name: save!
--- Write deadlines, new or changed.
+-- Save cases, new or changed; move those of which nothing changed but how many events they have; write deadlines, new or
+-- changed. Any may be empty.
+with saved as (
+    insert into state (case_id, caseseq, state)
+    select case_id, caseseq, state::jsonb
+    from unnest(:saved_ids::uuid[], :saved_caseseqs::integer[], :saved::text[]) as new (case_id, caseseq, state)
+    on conflict (case_id) do update set caseseq = excluded.caseseq, state = excluded.state
+),
+moved as (
+    update state set caseseq = new.caseseq
+    from unnest(:moved_ids::uuid[], :moved_caseseqs::integer[]) as new (case_id, caseseq)
+    where state.case_id = new.case_id
+)
 insert into deadline (
     case_id, unit, obligation, generation, shard, next_step, next_at, started_at, warn_at, due_at, fired_at, ended_at,
     state, granted, policy_version, cause, provisional, round, paused, paused_at, time_left, ladder_from, urgency,
@@ -75,12 +87,6 @@ from unnest(
 where (deadline.case_id, deadline.unit, deadline.obligation, deadline.generation)
     = (left_over.case_id, left_over.unit, left_over.obligation, left_over.generation)
   and deadline.next_step = left_over.step and deadline.next_at <= :until::timestamptz;
-
--- name: move_caseseqs!
--- Cases of which nothing changed but how many events they have.
-update state set caseseq = moved.caseseq
-from unnest(:case_ids::uuid[], :caseseqs::integer[]) as moved (case_id, caseseq)
-where state.case_id = moved.case_id;
 
 -- name: look_ahead
 -- When the next steps of these shards are due, after each shard's floor and until a time; the earliest ones.

@@ -1,7 +1,8 @@
 -- name: lock_heads
 -- Lock these shards' heads until the transaction ends, in shard order so that no two can deadlock; with how far each of
--- these logs was consumed there, and a time at which all were locked.
-select * from lock_heads(:shards::smallint[], :logs::text[]);
+-- these logs was consumed there, which version of these kinds of the set-up is in force, and a time at which all were
+-- locked.
+select * from lock_heads(:shards::smallint[], :logs::text[], :kinds::text[]);
 
 -- name: now$
 -- The database's clock, the only one that decides.

@@ -54,11 +54,14 @@ class World:
 
     def __init__(self, admin_url: str, pools: dict[str, asyncpg.Pool]) -> None:
         self.admin_url = admin_url
+        routing, timing, judging = Setup(UNITS, RULES, PROCEDURES), sla_setup(), feedback_setup()
+        kinds = {"router": routing.kinds, "sla": timing.kinds, "feedback": judging.kinds}
         self.stores = {
-            name: PostgresStore(name, pool, role_url(admin_url, f"chuishao_{name}", PASSWORDS[name]))
+            name: PostgresStore(
+                name, pool, role_url(admin_url, f"chuishao_{name}", PASSWORDS[name]), kinds=kinds.get(name, ())
+            )
             for name, pool in pools.items()
         }
-        routing, timing, judging = Setup(UNITS, RULES, PROCEDURES), sla_setup(), feedback_setup()
         parts: dict[str, tuple[Any, Any]] = {
             "intake": (IntakeStates(), intake.HANDLERS),
             "router": (ByTheSetup(CaseStates(), routing), router.with_district(partial(district_of, routing))),

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import asyncpg
@@ -15,7 +15,7 @@ from services.router.setup import PARTS
 from shared.contracts.faults import SetupInvalid
 from shared.runtime import failpoints
 from shared.runtime.district import UNITS, Kind, NothingInForce, Setup, begin_import, import_version, present, queries
-from shared.runtime.postgres import each, open_pool
+from shared.runtime.postgres import PostgresStore, each, open_pool
 from shared.runtime.setup_parts import File, import_file
 from tests.integration.district.conftest import District
 
@@ -66,6 +66,37 @@ async def test_an_import_is_seen_by_whoever_holds_the_units(pool: asyncpg.Pool, 
     assert await imports(pool, SECOND) == (2, True)
     await setup.refresh(reader)
     assert (setup.current(UNITS).version, setup.current(UNITS).present("comm-east")) == ("second", "comm-lake")
+
+
+async def test_a_batch_sees_what_was_imported_while_it_waited_for_the_heads(
+    pool: asyncpg.Pool, district: District
+) -> None:
+    store = PostgresStore("router", pool, district.url("router"), kinds=["units", "rules"])
+    setup = Setup(UNITS)
+    await imports(pool, FIRST)
+
+    async def wait_for_the_heads() -> tuple[Mapping[str, int], str]:
+        async with store.transaction() as transaction:
+            await transaction.lock_heads([0])
+            await setup.follow(transaction.connection, transaction.in_force)
+            return transaction.in_force, setup.current(UNITS).version
+
+    async with store.transaction() as transaction:
+        await transaction.lock_heads([0])
+        assert transaction.in_force == {"units": 1}
+        waiting = asyncio.create_task(wait_for_the_heads())
+        async with asyncio.timeout(20):
+            while not await pool.fetchval("select exists (select from pg_locks where not granted)"):
+                await asyncio.sleep(0.01)
+        await imports(pool, SECOND)
+    assert await waiting == ({"units": 2}, "second")
+
+
+async def test_a_service_without_a_setup_reads_none(pool: asyncpg.Pool, district: District) -> None:
+    await imports(pool, FIRST)
+    async with PostgresStore("router", pool, district.url("router")).transaction() as transaction:
+        await transaction.lock_heads([0])
+        assert transaction.in_force == {}
 
 
 async def test_a_watcher_sees_it_by_itself(pool: asyncpg.Pool) -> None:

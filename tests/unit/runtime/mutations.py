@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from shared.runtime import failpoints
 from shared.runtime.consumer import Consumer, to_input
 from shared.runtime.decision import Fate, FromDeadLetter, FromDoor, FromLog, Input, Outcome
+from shared.runtime.kafka import poll
 from shared.runtime.log import Row
 from shared.runtime.memory import MemoryTransaction, Tables, Taken
 from shared.runtime.ports import Find, Versioned
@@ -162,7 +163,7 @@ class CommitsOnReading(Consumer):
 
     async def _consume(self) -> None:
         while not self._stopping:
-            polled = await self._kafka.getmany(timeout_ms=200, max_records=500)
+            polled = await poll(self._kafka)
             records = [record for found in polled.values() for record in found]
             if records:
                 self._handled = {at: found[-1].offset + 1 for at, found in polled.items()}
