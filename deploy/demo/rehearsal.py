@@ -41,7 +41,7 @@ SENT_WITHIN_SECONDS = 20.0
 
 
 def _place_of(waits: Any) -> str:
-    """Which action waits, and in which of our lines."""
+    """Which action waits, for which within it, and in which line of the innermost."""
     name, line = waits.__qualname__, 0
     while (frame := getattr(waits, "cr_frame", None)) is not None:
         name, line = (f"{name} > {waits.__qualname__}" if line else name), frame.f_lineno
