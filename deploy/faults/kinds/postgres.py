@@ -6,14 +6,13 @@ import signal
 from functools import partial
 from typing import Any
 
-import asyncpg
-
 from deploy.faults.ground import Ground
 from deploy.faults.kind import Injection, Kind, Variant
 from deploy.faults.kinds.broker import has_ended
 from deploy.faults.knocker import Answers, knocking
 from deploy.faults.waiting import happened, healed
 from deploy.local import postgresql
+from shared.runtime.postgres import STORE_FAULTS
 
 ENDS_WITHIN_SECONDS = 20.0
 BACK_WITHIN_SECONDS = 60.0
@@ -94,7 +93,7 @@ async def _serves(ground: Ground) -> Any:
     try:
         async with ground.postgres() as connection:
             return await connection.fetchval("select not pg_is_in_recovery()")
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except STORE_FAULTS:
         return False
 
 
