@@ -19,7 +19,7 @@ test: ## Set everything up and run all tests
 	echo "waiting for $(BESIDE), which run beside them"; wait $$beside; end_to_end=$$?; cat var/beside.txt; \
 	test "$$plain $$engines $$end_to_end" = "0 0 0"
 
-faults: ## Inject 1,000 faults of every kind, ask for every invariant, catch every mutation (an hour); SEED=7 repeats it
+faults: ## Inject 1,000 faults of every kind, ask for every invariant, catch every mutation (80 minutes); SEED=7 repeats it
 	@$(RUN) chuishao faults run --rounds 4 --injections 255 $(if $(SEED),--seed $(SEED))
 	@$(RUN) python -m tests.faults.show_mutations $(if $(SEED),--seed $(SEED))
 
