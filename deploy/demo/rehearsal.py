@@ -26,7 +26,7 @@ from shared.contracts.envelope import Undecodable, decode
 from shared.contracts.lifecycle import STAGES
 from shared.contracts.topics import CASES, DEADLINES, FEEDBACK, HOTLINE_REPLIES, SURGES, WHISTLES
 from shared.contracts.units import UnitTree
-from shared.runtime.kafka import connection_options
+from shared.runtime.kafka import connection_options, give_up
 from shared.runtime.settings import KafkaSettings
 
 OF_UNITS = r"assignments\.[0-9A-Za-z-]+|reports\.[0-9A-Za-z-]+\.dlq"
@@ -41,12 +41,12 @@ SENT_WITHIN_SECONDS = 20.0
 
 
 def _place_of(waits: Any) -> str:
-    """Which action waits, for which within it, and in which line of the innermost."""
-    name, line = waits.__qualname__, 0
-    while (frame := getattr(waits, "cr_frame", None)) is not None:
-        name, line = (f"{name} > {waits.__qualname__}" if line else name), frame.f_lineno
+    """Which action waits, and for which within it."""
+    names = []
+    while getattr(waits, "cr_frame", None) is not None:
+        names.append(waits.__qualname__)
         waits = waits.cr_await
-    return f"{name}:{line}"
+    return " > ".join(names)
 
 
 class Sender:
@@ -64,7 +64,6 @@ class Sender:
         while True:
             producer = await self._ready()
             try:
-                # One that somebody else has given up meanwhile may never say what became of this.
                 async with asyncio.timeout(SENT_WITHIN_SECONDS):
                     await producer.send_and_wait(topic, value, key=str(case_id).encode())
                 return
@@ -95,9 +94,7 @@ class Sender:
             if self._producer is not producer:
                 return
             self._producer = None
-            with contextlib.suppress(KafkaError, TimeoutError):
-                async with asyncio.timeout(5):
-                    await producer.stop()
+            await give_up(producer)
 
 
 @dataclass(slots=True)

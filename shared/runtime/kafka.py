@@ -124,12 +124,7 @@ class KafkaPublisher:
         producer, self._producer = self._producer, None
         self._known.clear()
         if producer is not None:
-            try:
-                async with asyncio.timeout(STOP_SECONDS):
-                    await producer.stop()
-            except Exception as error:  # noqa: BLE001 - it is given up in any case
-                logger.warning("producer given up", error=repr(error))
-                await _give_up(producer)
+            await give_up(producer)
 
     async def _ready(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -167,8 +162,18 @@ def _look_at(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-async def _give_up(producer: AIOKafkaProducer) -> None:
-    """End a producer that cannot deliver what it holds: the log holds it too. aiokafka has no public way."""
+async def give_up(producer: AIOKafkaProducer) -> None:
+    """Stop a producer. Whoever waits for what it cannot deliver any more is told so, by a `KafkaTimeoutError`."""
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await producer.stop()
+    except Exception as error:  # noqa: BLE001 - it ends in any case
+        logger.warning("producer given up", error=repr(error))
+        await _end(producer)
+
+
+async def _end(producer: AIOKafkaProducer) -> None:
+    """aiokafka has no public way."""
     sender = producer._sender.sender_task
     sender.cancel()
     await asyncio.wait({sender}, timeout=STOP_SECONDS)

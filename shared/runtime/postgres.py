@@ -137,9 +137,9 @@ class PostgresTransaction:
             for record in locked
             for log, done in zip(logs, record.pop("progress"), strict=True)
         }
-        for record in locked:
-            versions = zip(self._kinds, record.pop("in_force"), strict=True)
-            self.in_force = {kind: number for kind, number in versions if number}
+        versions = [record.pop("in_force") for record in locked]  # the same beside each head
+        if versions:
+            self.in_force = {kind: number for kind, number in zip(self._kinds, versions[0], strict=True) if number}
         return {record["shard"]: Head(**record) for record in locked}
 
     async def kept(self, keys: Collection[DoorKey]) -> dict[tuple[str, str], Kept]:

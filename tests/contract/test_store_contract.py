@@ -19,7 +19,7 @@ from shared.runtime.ports import Burial, Kept, States, Versioned
 from shared.runtime.postgres import STORE_FAULTS, JsonStates, PostgresStore, open_pool, queries
 from shared.runtime.relay import RelayStore
 from tests.conftest import Database, empty_toys
-from tests.integration.runtime.waiting import eventually
+from tests.integration.runtime.waiting import eventually, until_somebody_waits
 
 SHARD, OTHER_SHARD = 1, 2
 CASE = UUID(int=12 + SHARD)
@@ -150,12 +150,10 @@ async def test_nobody_sees_a_transaction_before_it_commits(subject: Subject) -> 
 
 async def somebody_waits(store: RelayStore) -> None:
     """Until a transaction waits for another's lock; in memory it does as soon as it has its turn."""
-    async with asyncio.timeout(20):
-        while isinstance(store, PostgresStore):
-            if await store.pool.fetchval("select exists (select from pg_locks where not granted)"):
-                return
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0)
+    if isinstance(store, PostgresStore):
+        await until_somebody_waits(store.pool)
+    else:
+        await asyncio.sleep(0)
 
 
 async def test_who_locks_a_head_second_waits_and_sees_what_the_first_wrote(subject: Subject) -> None:

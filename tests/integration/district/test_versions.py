@@ -18,6 +18,7 @@ from shared.runtime.district import UNITS, Kind, NothingInForce, Setup, begin_im
 from shared.runtime.postgres import PostgresStore, each, open_pool
 from shared.runtime.setup_parts import File, import_file
 from tests.integration.district.conftest import District
+from tests.integration.runtime.waiting import until_somebody_waits
 
 HUB = "  - {code: hub, name: 区, kind: hub}\n"
 FIRST = f"version: first\nunits:\n{HUB}  - {{code: comm-east, name: 湖东社区, kind: community, parent: hub}}\n"
@@ -85,9 +86,7 @@ async def test_a_batch_sees_what_was_imported_while_it_waited_for_the_heads(
         await transaction.lock_heads([0])
         assert transaction.in_force == {"units": 1}
         waiting = asyncio.create_task(wait_for_the_heads())
-        async with asyncio.timeout(20):
-            while not await pool.fetchval("select exists (select from pg_locks where not granted)"):
-                await asyncio.sleep(0.01)
+        await until_somebody_waits(pool)
         await imports(pool, SECOND)
     assert await waiting == ({"units": 2}, "second")
 

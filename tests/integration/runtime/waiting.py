@@ -5,6 +5,8 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 
+import asyncpg
+
 POLL_SECONDS = 0.02
 
 
@@ -19,3 +21,13 @@ async def eventually(
             return
         assert time.monotonic() < deadline, f"{what} did not come about within {within:.0f} s"
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def until_somebody_waits(pool: asyncpg.Pool) -> None:
+    """Until a transaction waits for a lock that another has."""
+
+    async def waits() -> bool:
+        found: bool = await pool.fetchval("select exists (select from pg_locks where not granted)")
+        return found
+
+    await eventually(waits, "a wait for a lock", within=20)
